@@ -1,0 +1,248 @@
+"""`grade build`: source -> executed lecture, lab, executed solution, expected values, sample class, map of topics.
+
+The same source gives the same bytes, outputs aside. `stale()` says what is missing, out of date or edited by hand.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+
+import nbformat
+
+from grader import answers
+from grader.course import ROOT, CourseError, topics
+from grader.source import assemble, expected_path, read_source
+
+START, README = "START.md", "README.md"
+MARKS = ("<!-- topics: built by `grade build` -->", "<!-- /topics -->")
+
+
+def outputs_of(stem):
+    """The built notebooks of a topic: [(kind, source path, notebook path, executed)]."""
+    source, found = ROOT / "source", []
+    if (path := source / "lectures" / f"{stem}.py").is_file():
+        found.append(("lectures", path, ROOT / "lectures" / f"{stem}.ipynb", True))
+    if (path := source / "labs" / f"{stem}.py").is_file():
+        found.append(("labs", path, ROOT / "labs" / f"{stem}.ipynb", False))
+        found.append(("solutions", path, ROOT / "solutions" / f"{stem}.ipynb", True))
+    return found
+
+
+def build(stems, say=print):
+    """Build all notebooks of the topics and what is derived from them. CourseError names source file and line."""
+    for stem in stems:
+        for kind, source, path, executed in outputs_of(stem):
+            notebook = assemble(source, kind)
+            say(f"{path.relative_to(ROOT)}{' ...' if executed else ''}")
+            if executed:
+                notebook = execute(notebook, source, path)
+            if kind == "solutions":  # now that the expectations are known: run again, and every check has to pass
+                _write(expected_path(stem), json.dumps(expected_values(notebook), sort_keys=True) + "\n")
+                notebook = execute(assemble(source, kind), source, path)
+                _must_pass(notebook, source)
+            _write(path, dump(notebook))
+        for path, text in answers.sample_class(stem).items():
+            _write(path, text)
+    for path, text in map_of_topics().items():
+        _write(path, text)
+
+
+def dump(notebook):
+    """A notebook as text, always in the same form; the hash of its outputs stands in its metadata."""
+    notebook = copy.deepcopy(notebook)
+    notebook.metadata["language_info"] = {"name": "python"}  # the kernel that ran it adds its version
+    notebook.metadata["course"]["outputs"] = hash_outputs(notebook)
+    return nbformat.writes(notebook) + "\n"
+
+
+def hash_outputs(notebook):
+    outputs = [cell.get("outputs", []) for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest() if any(outputs) else ""
+
+
+def _write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def execute(notebook, source, path):
+    """Run all cells in a fresh kernel, in the notebook's folder. CourseError with the source's file and line."""
+    from jupyter_client import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    manager, sockets = AsyncKernelManager(kernel_name="python3"), tempfile.mkdtemp(prefix="b-")
+    if os.name == "posix":
+        manager.transport, manager.ip = "ipc", f"{sockets}/s"
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        km=manager,
+        record_timing=False,
+        store_widget_state=False,
+        extra_arguments=["--log-level=CRITICAL"],
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    reached = []
+    client.on_cell_execute = lambda cell, cell_index: reached.append(cell)
+    try:
+        client.execute()
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        cell = reached[-1]
+        row = re.findall(r"Cell In\[\d+\], line (\d+)", _plain(str(error)))
+        raise CourseError(f"{_place(source, cell, int(row[0]) if row else 1)}: {_last_line(error)}") from None
+    finally:
+        shutil.rmtree(sockets, ignore_errors=True)
+    return notebook
+
+
+def _place(source, cell, row):
+    """file:line in the source for row `row` of a built cell; the builder's own first line in the cell is taken off."""
+    cells, _ = read_source(source)
+    for made in cells:
+        if made.id == cell.id:
+            stamped = 1 if made.options.get("task") or made.options.get("check") else 0
+            line = made.line + max(1, row - stamped)
+            return f"{source.relative_to(ROOT)}:{line} (cell {cell.id})"
+    return f"{source.relative_to(ROOT)}:1 (cell {cell.id})"
+
+
+def _plain(text):
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def _last_line(error):
+    lines = [line for line in _plain(str(error)).strip().splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+def expected_values(notebook):
+    """What a solution published, by check: {"lab", "source", "checks": {check: {"task", "points", "values"}}}."""
+    from grader.compare import published
+
+    checks = {}
+    for cell in notebook.cells:
+        facts = cell.metadata.get("course", {})
+        if facts.get("role") != "check":
+            continue
+        values = published(cell.outputs)
+        where = f"solution {notebook.metadata.course.topic}, {facts['check']}"
+        if not values:
+            raise CourseError(f"{where}: nothing was published")
+        for name, value in values.items():
+            if "error" in value:
+                raise CourseError(f"{where}: value {name!r} is not numbers: {value['error']}")
+        checks[facts["check"]] = {"task": facts["task"], "points": facts["points"], "values": values}
+    course = notebook.metadata.course
+    return {"lab": course.topic, "source": course.source, "checks": checks}
+
+
+def _must_pass(notebook, source):
+    """The second run of a solution has to agree with the first: a check that its own solution fails is no check."""
+    text = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    if "FAIL  " in text:
+        name = re.search(r"FAIL  (\w+)", text)[1]
+        raise CourseError(f"{source.relative_to(ROOT)}:1: value {name!r} differs between two runs of the solution")
+
+
+def map_of_topics():
+    """START.md and README.md with the table of topics as they are now: {path: text}."""
+    rows = ["| topic | lecture | lab | what it is about |", "|---|---|---|---|"]
+    for stem in topics():
+        facts, links = {}, {"lectures": "", "labs": ""}
+        for kind in links:
+            path = ROOT / "source" / kind / f"{stem}.py"
+            if path.is_file():
+                cells, course = read_source(path)
+                facts = facts or course
+                points = sum(cell.options["points"] for cell in cells if "task" in cell.options)
+                extra = f", {points:g} points" if kind == "labs" else ""
+                links[kind] = (
+                    f"[{'read' if kind == 'lectures' else 'do'}]({kind}/{stem}.ipynb), {course['minutes']} min{extra}"
+                )
+        rows.append(f"| {facts['title']} | {links['lectures']} | {links['labs']} | {facts['summary']} |")
+    table, made = "\n".join(rows), {}
+    for name in (START, README):
+        path = ROOT / name
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            if MARKS[0] in text:
+                before, rest = text.split(MARKS[0], 1)
+                made[path] = f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1], 1)[-1]}"
+    return made
+
+
+def stale(stems):
+    """What `grade build` would have to mend: one line each; empty when everything is as its source says."""
+    problems = []
+    for stem in stems:
+        for kind, source, path, executed in outputs_of(stem):
+            problems += [f"{path.relative_to(ROOT)}: {why}" for why in _stale_notebook(kind, source, path, executed)]
+        for path, text in answers.sample_class(stem).items():
+            problems += _stale_text(path, text)
+    for path, text in map_of_topics().items():
+        problems += _stale_text(path, text)
+    known = {path for stem in topics() for *_, path, _ in outputs_of(stem)}
+    for folder in ("lectures", "labs", "solutions"):
+        for path in sorted((ROOT / folder).glob("*.ipynb")):
+            if path not in known:
+                problems.append(f"{path.relative_to(ROOT)}: has no source")
+    return problems
+
+
+def _stale_text(path, text):
+    if not path.is_file():
+        return [f"{path.relative_to(ROOT)}: missing"]
+    return [] if path.read_text(encoding="utf-8") == text else [f"{path.relative_to(ROOT)}: not what the sources give"]
+
+
+def _stale_notebook(kind, source, path, executed):
+    if not path.is_file():
+        return ["missing"]
+    try:
+        built = nbformat.read(path, as_version=4)
+    except Exception as error:
+        return [f"cannot be read: {error}"]
+    fresh = assemble(source, kind)
+    facts = built.metadata.get("course", {})
+    if facts.get("source") != fresh.metadata.course.source:
+        return ["out of date: its source changed"]
+    if facts.get("outputs") != hash_outputs(built):
+        return ["its outputs were edited by hand"]
+    if executed and any(c.cell_type == "code" and c.source and c.execution_count is None for c in built.cells):
+        return ["not executed"]
+    bare = built.copy()
+    bare.cells = [dict(cell, **_cleared(cell)) for cell in built.cells]
+    bare.metadata = dict(bare.metadata, course={k: v for k, v in facts.items() if k != "outputs"})
+    if json.dumps(bare, sort_keys=True) != json.dumps(fresh, sort_keys=True):
+        return ["edited by hand: it is not what its source gives"]
+    if kind == "solutions":
+        made = json.dumps(expected_values(built), sort_keys=True) + "\n"
+        return [
+            e.split(": ", 1)[1] + f" ({expected_path(path.stem).name})"
+            for e in _stale_text(expected_path(path.stem), made)
+        ]
+    return []
+
+
+def _cleared(cell):
+    return {"outputs": [], "execution_count": None} if cell.cell_type == "code" else {}
+
+
+def stamp(repo):
+    """Write OWNER/NAME into pyproject.toml, from where badges and set-up cells take it."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", repo):
+        raise CourseError(f"--repo must be OWNER/NAME as on GitHub, got {repo!r}")
+    path = ROOT / "pyproject.toml"
+    text, n = re.subn(r'(?m)^repo = ".*"$', f'repo = "{repo}"', path.read_text(encoding="utf-8"))
+    if n != 1:
+        raise CourseError('pyproject.toml must have one line repo = "..." under [tool.course]')
+    path.write_text(text, encoding="utf-8")

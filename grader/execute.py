@@ -1,0 +1,190 @@
+"""Runs an assembled notebook with nbval, and reads what its checks published.
+
+    results = run_notebook(notebook, kernels=Kernels(), limits=Limits(timeout=60), expected=reference)
+
+The items are nbval's own, with three things put in their place: a kernel of our making (forced spec, forced folder,
+empty home), a message loop that notices a death, a flood and the end of time, and a comparison to tolerance that
+happens here, outside the student's process. Only the JSON of one MIME type crosses the boundary.
+"""
+
+import contextlib
+import io
+import os
+import re
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from queue import Empty
+from unittest import mock
+
+import nbformat
+import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+from grader.compare import published, score
+from grader.kernels import Kernels
+
+MAX_MESSAGE = 500
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Per cell: seconds, bytes and messages of output. At the first one broken the kernel is killed."""
+
+    timeout: float = 60.0
+    output_bytes: int = 5_000_000
+    messages: int = 2_000
+
+
+@dataclass
+class CellResult:
+    """One executed cell. outcome: ok, error, timeout, died, memory, flood, or not_reached."""
+
+    index: int
+    outcome: str
+    error: str = ""
+    values: dict = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def broke(self):
+        """Did the cell take its kernel with it?"""
+        return self.outcome in ("timeout", "died", "memory", "flood")
+
+
+class CourseFile(IPyNbFile):
+    """An assembled notebook; its cells share one kernel."""
+
+    def setup(self):
+        plugin = self.config.pluginmanager.get_plugin("course-grader")
+        self.broken = False
+        self.kernel = plugin.kernels.start(Path(self.path).parent)
+
+    def collect(self):
+        self.nb = nbformat.read(self.path, as_version=4)
+        for index, cell in enumerate(self.nb.cells):
+            options = {"skip": False, "check": True, "check_exception": False}  # never what a submission's tags say
+            yield CourseCell.from_parent(self, name=f"cell {index}", cell_num=index, cell=cell, options=options)
+
+    def teardown(self):
+        if self.kernel is not None:
+            self.kernel.stop()
+
+
+class CourseCell(IPyNbCell):
+    """A cell: executed within limits, and compared by value where it is a check."""
+
+    def setup(self):
+        if self.parent.broken:
+            pytest.skip("the kernel is gone")
+
+    def runtest(self):
+        plugin = self.config.pluginmanager.get_plugin("course-grader")
+        result = watch(self.parent.kernel, self.cell.source, plugin.limits)
+        result.index = self.cell_num
+        self.parent.broken = result.broke
+        self.user_properties.append(("course", asdict(result)))
+        if result.outcome != "ok":
+            self.raise_cell_error(f"{result.outcome} {result.error}".strip())
+        check = self.cell.metadata.get("grade", {}).get("check")
+        if plugin.expected and check and not self.compare_outputs(result.values, plugin.expected[check]["values"]):
+            self.raise_cell_error("published values differ from the solution's")
+
+    def compare_outputs(self, test, ref, skip_compare=None):
+        return score(test, ref)[0] == 1
+
+    def repr_failure(self, excinfo):
+        return str(excinfo.value)
+
+
+class Grader:
+    """The pytest plugin: collects notebooks as ours, and gathers what their cells did."""
+
+    def __init__(self, kernels, limits, expected):
+        self.kernels, self.limits, self.expected = kernels, limits, expected
+        self.results = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_file(self, file_path, parent):
+        return CourseFile.from_parent(parent, path=file_path) if file_path.suffix == ".ipynb" else None
+
+    def pytest_runtest_logreport(self, report):
+        for name, value in report.user_properties:
+            if name == "course" and report.when == "call":
+                self.results[value["index"]] = CellResult(**value)
+
+
+def watch(kernel, source, limits):
+    """Execute `source` and follow its output until the kernel is idle, or dead, or over a limit."""
+    start = time.monotonic()
+    outputs, size, count, error = [], 0, 0, ""
+    outcome = "ok" if kernel.is_alive() else "died"
+    msg_id = kernel.execute_cell_input(source, allow_stdin=False) if outcome == "ok" else None
+    while outcome in ("ok", "error"):
+        if time.monotonic() - start > limits.timeout:
+            outcome = "timeout"
+            break
+        try:
+            message = kernel.kc.get_iopub_msg(timeout=0.25)
+        except Empty:
+            if not kernel.is_alive():
+                outcome = "died"
+            continue
+        except Exception:  # a message that is not signed, or is no message: the student's process can send anything
+            message = {}
+        content = message.get("content") if isinstance(message.get("content"), dict) else {}
+        count, size = count + 1, size + len(str(content))
+        if count > limits.messages or size > limits.output_bytes:
+            outcome = "flood"
+            break
+        if (message.get("parent_header") or {}).get("msg_id") != msg_id:
+            continue
+        kind = message.get("msg_type")
+        if kind == "status" and content.get("execution_state") == "idle":
+            break
+        if kind in ("display_data", "execute_result"):
+            outputs.append({"data": content.get("data")})
+        elif kind == "error":
+            outcome, error = "error", _error(content)
+            if content.get("ename") in ("MemoryError", "OutOfMemoryError"):
+                outcome = "memory"
+    if outcome not in ("ok", "error"):
+        kernel.kill()
+    return CellResult(-1, outcome, error, published(outputs), round(time.monotonic() - start, 3))
+
+
+def _error(content):
+    """The error's name and message: plain text, one short paragraph."""
+    text = f"{content.get('ename', '')}: {content.get('evalue', '')}"
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", text)[:MAX_MESSAGE]
+
+
+def run_notebook(notebook, *, kernels: Kernels, limits, expected=None):
+    """Execute an assembled notebook in a kernel of its own. Returns a CellResult a cell, in order."""
+    plugin = Grader(kernels, limits, expected)
+    options = ["-p", "nbval.plugin", "-p", "no:cacheprovider", "--noconftest", "-q", "--color=no", "--tb=no"]
+    with tempfile.TemporaryDirectory(prefix="grade-") as folder:
+        path = Path(folder) / "submission.ipynb"
+        nbformat.write(notebook, path)
+        log = io.StringIO()
+        alone = mock.patch.dict(os.environ, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="")
+        with alone, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            status = pytest.main(
+                [*options, f"--rootdir={folder}", "-c", "/dev/null", str(path)], plugins=[_Named(plugin)]
+            )
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise RuntimeError(f"pytest ended with {status!r}:\n{log.getvalue()[-3000:]}")
+    if notebook.cells and not plugin.results:
+        raise RuntimeError(f"no cell was executed:\n{log.getvalue()[-3000:]}")
+    return [plugin.results.get(n, CellResult(n, "not_reached")) for n in range(len(notebook.cells))]
+
+
+class _Named:
+    """Registers the grader's plugin under its name."""
+
+    def __init__(self, plugin):
+        self.plugin = plugin
+
+    def pytest_configure(self, config):
+        config.pluginmanager.register(self.plugin, "course-grader")

@@ -1,0 +1,255 @@
+"""Grades a class: `grade_class` for all submissions, `grade_one` for one, both returning what `grades.json` holds.
+
+A submission is run as its student would run it, with fresh inputs. A cell that breaks its kernel is left out of a
+second run, so that it costs its own task only; a task that failed is graded again alone, with the solution standing in
+for the others, and the better of the two counts.
+"""
+
+import re
+import secrets
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import repeat
+from multiprocessing import get_context
+from multiprocessing.util import Finalize
+
+from grader import master as notebooks
+from grader.compare import score
+from grader.course import CourseError
+from grader.execute import Limits, run_notebook
+from grader.kernels import Kernels
+from grader.master import Master
+from grader.submission import Corrupt, is_stub, read_cells
+
+REVIVALS = 4
+SANDBOX = "none"  # isolation is not built yet, and every result says so
+
+
+@dataclass
+class Lab:
+    """What grading a submission needs: the master, this run's seed, and what the solution published with it."""
+
+    master: Master
+    seed: int
+    expected: dict = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+def prepare(master, seed, limits, kernels):
+    """Run the solution once with this seed. CourseError where it fails: nobody can be graded against it."""
+    notebook = notebooks.reference(master, seed)
+    results = run_notebook(notebook, kernels=kernels, limits=limits)
+    expected = {}
+    for cell, result in zip(notebook.cells, results, strict=True):
+        name = cell.metadata["grade"].get("check")
+        bad = [v for v in result.values.values() if "error" in v]
+        if result.outcome != "ok" or (name and (bad or not result.values)):
+            why = result.error or (bad[0]["error"] if bad else "nothing was published")
+            raise CourseError(f"the solution of {master.stem} fails with seed {seed}: {result.outcome}, {why}")
+        if name:
+            check = master.checks[name]
+            expected[name] = {"task": check.task, "points": check.points, "values": result.values}
+    return Lab(master, seed, expected, limits)
+
+
+def grade_one(submission, lab, kernels):
+    """One submission's entry in grades.json. Never raises for anything that a submission can hold."""
+    start = time.monotonic()
+    master = lab.master
+    entry = {
+        "student": submission.student,
+        "file": submission.file,
+        "status": "graded",
+        "points": 0.0,
+        "max": sum(check.points for check in master.checks.values()),
+        "seconds": 0.0,
+        "notes": list(submission.notes),
+        "checks": [],
+    }
+    try:
+        cells, notes = read_cells(submission.data, master)
+        entry["notes"] += notes
+        rows = _Run(lab, kernels, cells).grade()
+    except Corrupt as problem:
+        entry["status"] = "corrupt"
+        entry["notes"].append(str(problem))
+        rows = {name: _row(lab, name, "missing", "own") for name in master.checks}
+    except Exception as error:  # ours, not the student's: told as such, and the others are graded
+        entry["status"] = "failed"
+        entry["notes"].append(f"the grader failed: {type(error).__name__}: {error}"[:2000])
+        rows = {name: _row(lab, name, "missing", "own") for name in master.checks}
+    entry["checks"] = [rows[name] for name in master.checks]
+    entry["points"] = round(sum(row["points"] for row in rows.values()), 2)
+    entry["seconds"] = round(time.monotonic() - start, 2)
+    return entry
+
+
+def _row(lab, name, verdict, graded, *, points=0.0, message="", values=(), seconds=0.0):
+    check = lab.master.checks[name]
+    return {
+        "task": check.task,
+        "check": name,
+        "points": round(points, 2),
+        "max": check.points,
+        "verdict": verdict,
+        "graded": graded,
+        "message": message,
+        "values": [{"name": n, "right": right, "message": m, "hint": hint} for n, right, m, hint in values],
+        "seconds": seconds,
+    }
+
+
+def own_rows(lab, kernels, cells):
+    """The row of every check from the student's own notebook alone: {check: row}."""
+    return _Run(lab, kernels, cells).own()
+
+
+class _Run:
+    """The runs that one submission takes, and the row of each check so far."""
+
+    def __init__(self, lab, kernels, cells):
+        self.lab, self.kernels, self.cells = lab, kernels, cells
+        self.master = lab.master
+        self.less, self.broken = set(), {}  # cell indices left out; task or check -> (outcome, message)
+
+    def grade(self):
+        rows = self.own()
+        for task in self.master.tasks:
+            if self._reached(rows, task) < self.master.points_of(task) and self._worth_another_run(rows, task):
+                again = self._alone(task)
+                if self._reached(again, task) > self._reached(rows, task):
+                    names = self.master.checks_of(task)
+                    rows.update({name: again[name] for name in names})
+        return rows
+
+    def _reached(self, rows, task):
+        return sum(rows[name]["points"] for name in self.master.checks_of(task))
+
+    def own(self):
+        """The student's notebook; again without the cell that broke its kernel, as long as there is one."""
+        rows = {}
+        for _ in range(REVIVALS):
+            without = set(rows)
+            notebook = notebooks.own(self.master, self.cells, self.lab.seed, less=self.less, without=without)
+            if not self._run(notebook, rows, "own"):
+                break
+        for name in self.master.checks:
+            rows.setdefault(name, _row(self.lab, name, "missing", "own", message="was not reached"))
+        return rows
+
+    def _alone(self, task):
+        rows, others = {}, set(self.master.checks) - set(self.master.checks_of(task))
+        known = {name: self.broken[name] for name in self.master.checks_of(task) if name in self.broken}
+        for _ in range(REVIVALS):
+            without = set(rows) | others | set(known)
+            notebook = notebooks.alone(self.master, self.cells, task, self.lab.seed, less=self.less, without=without)
+            if not self._run(notebook, rows, "alone"):
+                break
+        for name in self.master.checks_of(task):
+            rows.setdefault(name, _row(self.lab, name, known.get(name, ("missing", ""))[0], "alone"))
+        return rows
+
+    def _run(self, notebook, rows, graded):
+        """Run a notebook and add the rows of the checks it reached. True where a cell broke the kernel."""
+        results = run_notebook(notebook, kernels=self.kernels, limits=self.lab.limits, expected=self.lab.expected)
+        errors = {}
+        for cell, result in zip(notebook.cells, results, strict=True):
+            facts = cell.metadata["grade"]
+            if result.broke:
+                self._blame(facts, result)
+            if facts.get("task") and result.error:
+                errors[facts["task"]] = result.error
+            if facts.get("check") and result.outcome != "not_reached":
+                rows[facts["check"]] = self._judge(facts["check"], result, graded, errors)
+        return any(result.broke for result in results)
+
+    def _blame(self, facts, result):
+        """Remember what broke the kernel, and leave it out from now on."""
+        if "cell" in facts:
+            self.less.add(facts["cell"])
+            if facts.get("task"):
+                self.broken[facts["task"]] = (result.outcome, result.error)
+        elif facts.get("check"):
+            self.broken[facts["check"]] = (result.outcome, result.error)
+
+    def _judge(self, name, result, graded, errors):
+        """The row of a check from what its cell published and how it ended.
+
+        Nothing that a run with the solution's code in it printed or raised is shown: such a row has no message.
+        """
+        check, expected = self.master.checks[name], self.lab.expected[name]["values"]
+        share, values = score(result.values, expected)
+        written = any(cell.role == "task" and cell.name == check.task for cell in self.cells)
+        message = errors.get(check.task, "") or result.error
+        if result.outcome == "ok" or share == 1:
+            verdict = "pass" if share == 1 else "partial" if share else "fail"
+        elif check.task in self.broken:
+            verdict, message = self.broken[check.task]
+        elif result.outcome == "error" and not written and re.match("NameError|NotImplementedError", result.error):
+            verdict = "missing"
+        else:
+            verdict = "partial" if share else result.outcome
+        if graded == "alone":
+            message = ""
+        return _row(
+            self.lab, name, verdict, graded, points=share * check.points, message=message, values=values,
+            seconds=result.seconds,
+        )  # fmt: skip
+
+    def _worth_another_run(self, rows, task):
+        """Could the solution in place of the other tasks change anything for this one?
+
+        Not where the student wrote nothing for it, and not where all else was right and in its place.
+        """
+        mine = [cell for cell in self.cells if cell.role == "task" and cell.name == task]
+        extra = any(re.search(rf"\b{task}\b", cell.source) for cell in self.cells if cell.role == "extra")
+        if not extra and all(is_stub(cell, self.master) for cell in mine):
+            return False
+        others = (t for t in self.master.tasks if t != task)
+        all_right = all(self._reached(rows, other) == self.master.points_of(other) for other in others)
+        here = {cell.name: cell.source.strip() for cell in self.cells if cell.role == "given"}
+        given = all(here.get(g.id) == g.source.strip() for g in self.master.given if not g.setup)
+        return not (all_right and given and not self.less)
+
+
+def grade_class(submissions, master, *, seed=None, limits=None, jobs=1, kind=None, done=lambda entry: None):
+    """Grade all submissions with one seed. done(entry) is called as each is finished. Returns what grades.json holds.
+
+    seed: None draws one. jobs: processes, each with kernels of its own. kind: "warm" or "cold" kernels, see `Kernels`.
+    """
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    limits = limits or Limits()
+    entries = []
+    jobs = max(1, min(jobs, len(submissions)))
+    if jobs == 1:
+        with Kernels(kind) as kernels:
+            lab = prepare(master, seed, limits, kernels)
+            for submission in submissions:
+                entries.append(grade_one(submission, lab, kernels))
+                done(entries[-1])
+    else:
+        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_open, initargs=(kind,)) as pool:
+            lab = pool.submit(_prepare, master, seed, limits).result()
+            for entry in pool.map(_work, submissions, repeat(lab)):
+                entries.append(entry)
+                done(entry)
+    return {"schema": 1, "lab": master.stem, "seed": seed, "sandbox": SANDBOX, "submissions": entries}
+
+
+_kernels = None
+
+
+def _open(kind):
+    """In a worker: open kernels once for all its work, and close them with the process."""
+    global _kernels
+    _kernels = Kernels(kind)
+    Finalize(None, _kernels.close, exitpriority=10)
+
+
+def _prepare(master, seed, limits):
+    return prepare(master, seed, limits, _kernels)
+
+
+def _work(submission, lab):
+    return grade_one(submission, lab, _kernels)

@@ -1,0 +1,189 @@
+"""The lab as the grader knows it, and the notebooks it runs: a student's cells with the master's checks put back.
+
+master = Master.load("01_histograms_logistics")
+notebook = own(master, cells, seed=7)                      # the student's notebook
+notebook = alone(master, cells, "fit_histogram", seed=7)   # one task, the solution in place of the others
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+from grader.course import ROOT, CourseError, find_topic
+from grader.source import KERNELSPEC
+
+IMPORTS = "from utils.checks import begin_check, check, fresh, fresh_generator"
+
+
+@dataclass(frozen=True)
+class Given:
+    """A code cell that the lab gives: set-up, imports, plots."""
+
+    id: str
+    source: str
+    setup: bool
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check cell: its id, task, points, and source less its first line."""
+
+    id: str
+    task: str
+    points: float
+    source: str
+
+
+@dataclass
+class Master:
+    """A lab with its solution. order: what its code cells are, [(role, name or id)], top to bottom."""
+
+    stem: str
+    order: list
+    tasks: dict  # task -> the solution's source
+    stubs: dict  # task -> the source that the student got
+    checks: dict  # check -> Check
+    given: list
+
+    @classmethod
+    def load(cls, wanted, folder="solutions"):
+        """From `solutions/NN_topic.ipynb`; folder="labs" is the lab without its solution, for a student's own check.
+
+        CourseError where there is no such lab, or its notebooks are not built.
+        """
+        stem = find_topic(wanted, sorted(path.stem for path in (ROOT / "labs").glob("*.ipynb")))
+        self = cls(stem, [], {}, {}, {}, [])
+        for cell in _code_cells(ROOT / folder / f"{stem}.ipynb"):
+            self._add(cell)
+        for cell in _code_cells(ROOT / "labs" / f"{stem}.ipynb"):
+            if cell.metadata.get("course", {}).get("role") == "task":
+                self.stubs[cell.metadata.course.task] = cell.source
+        if set(self.stubs) != set(self.tasks):
+            raise CourseError(f"{folder}/{stem}.ipynb does not belong to labs/{stem}.ipynb: run `grade build {stem}`")
+        return self
+
+    def _add(self, cell):
+        facts = cell.metadata.get("course", {})
+        role = facts.get("role", "given")
+        if role == "task":
+            self.order.append(("task", facts["task"]))
+            self.tasks[facts["task"]] = cell.source
+        elif role == "check":
+            self.order.append(("check", facts["check"]))
+            source = cell.source.split("\n", 1)[1]
+            self.checks[facts["check"]] = Check(cell.id, facts["task"], float(facts["points"]), source)
+        else:
+            self.order.append(("given", cell.id))
+            self.given.append(Given(cell.id, cell.source, role == "setup"))
+
+    def checks_of(self, task):
+        return [name for name, check in self.checks.items() if check.task == task]
+
+    def points_of(self, task):
+        return sum(self.checks[name].points for name in self.checks_of(task))
+
+
+def _code_cells(path):
+    if not path.is_file():
+        raise CourseError(f"there is no {path.relative_to(ROOT)}: run `grade build {path.stem}`")
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def check_seed(seed, check):
+    """The seed of one check in a run with `seed`: knowing one tells nothing of the next. None: as in the lab, 0."""
+    if seed is None:
+        return 0
+    return int.from_bytes(hashlib.sha256(f"{seed}/{check}".encode()).digest()[:8], "big") >> 1
+
+
+class _Notebook:
+    """Collects the cells of an assembled notebook; the metadata of each says what it is, for whoever reads results."""
+
+    def __init__(self, master, seed):
+        self.master, self.seed, self.cells = master, seed, []
+
+    def add(self, source, **facts):
+        self.cells.append(new_code_cell(source, id=f"cell-{len(self.cells)}", metadata={"grade": facts}))
+
+    def setup(self):
+        for given in self.master.given:
+            if given.setup:
+                self.add(given.source)
+
+    def check(self, name):
+        seeded = f'{IMPORTS}\nbegin_check("{name}", seed={check_seed(self.seed, name)})'
+        self.add(f"{seeded}\n{self.master.checks[name].source}", check=name)
+
+    def notebook(self):
+        return new_notebook(cells=self.cells, metadata={"kernelspec": KERNELSPEC})
+
+
+def reference(master, seed):
+    """The solution, with the checks of this seed."""
+    made = _Notebook(master, seed)
+    sources = {given.id: given.source for given in master.given}
+    for role, name in master.order:
+        if role == "check":
+            made.check(name)
+        else:
+            made.add(master.tasks[name] if role == "task" else sources[name])
+    return made.notebook()
+
+
+def own(master, cells, seed, *, less=(), without=()):
+    """The student's code cells in their order, the master's set-up first and its checks put back.
+
+    A check stands where the student's copy of it stands, if that is below the task; else before the next task.
+    less: indices of cells to leave out; without: names of checks to leave out.
+    """
+    last = {cell.name: n for n, cell in enumerate(cells) if cell.role == "task"}
+    stands = {cell.name: n for n, cell in reversed(list(enumerate(cells))) if cell.role == "check"}
+    after = {}  # cell index -> checks that follow it
+    for name, check in master.checks.items():
+        task = last.get(check.task, -1)
+        following = [n for n in last.values() if n > task >= 0]
+        place = min(following, default=len(cells)) - 1
+        if stands.get(name, -1) > task:
+            place = stands[name]
+        after.setdefault(place, []).append(name)
+    made = _Notebook(master, seed)
+    made.setup()
+    for n in range(-1, len(cells)):
+        if n >= 0 and n not in less and cells[n].role not in ("setup", "check"):
+            made.add(cells[n].source, cell=n, task=cells[n].name if cells[n].role == "task" else None)
+        for name in after.get(n, []):
+            if name not in without:
+                made.check(name)
+    return made.notebook()
+
+
+def alone(master, cells, task, seed, *, less=(), without=()):
+    """One task of the student's with the solution standing in for every other, and the lab's own given cells.
+
+    Cells that the student added come along in their place above the task's checks: they may hold its helpers.
+    """
+    end = max((n for n, cell in enumerate(cells) if cell.role == "task" and cell.name == task), default=len(cells) - 1)
+    while end + 1 < len(cells) and cells[end + 1].role == "extra":
+        end += 1
+    mine = [
+        n
+        for n, cell in enumerate(cells[: end + 1])
+        if n not in less and (cell.role == "extra" or (cell.role == "task" and cell.name == task))
+    ]
+    made = _Notebook(master, seed)
+    sources = {given.id: given.source for given in master.given}
+    first = min(n for n, (_, name) in enumerate(master.order) if name == task)
+    stop = max(n for n, (role, name) in enumerate(master.order) if role == "check" and master.checks[name].task == task)
+    for n, (role, name) in enumerate(master.order[: stop + 1]):
+        if n == first:
+            for index in mine:
+                made.add(cells[index].source, cell=index, task=task if cells[index].role == "task" else None)
+        elif role == "check" and master.checks[name].task == task and name not in without:
+            made.check(name)
+        elif role == "task":
+            made.add(master.tasks[name])
+        elif role == "given":
+            made.add(sources[name])
+    return made.notebook()

@@ -1,0 +1,93 @@
+"""One look for every figure of the course: `use_style()` once, then data in `DATA`, the model in `MODEL`.
+
+    from utils.plot import DATA, MODEL, plot_pmf, show_images, use_style
+    use_style()
+
+matplotlib is imported inside the functions, so that importing this module costs nothing.
+"""
+
+import math
+
+import numpy as np
+
+DATA, MODEL = "C0", "C1"
+"""What was observed is always the first colour of the cycle, what a model says always the second."""
+
+# Okabe and Ito's palette: told apart with any of the common colour deficiencies, and dark enough on white for lines.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555"]
+
+STYLE = {
+    "figure.figsize": (8.0, 3.2),
+    "figure.dpi": 100,  # wide enough for a notebook column, small enough for a repository
+    "savefig.dpi": 100,
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 11,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "lines.linewidth": 1.8,
+    "image.cmap": "gray",
+    "image.interpolation": "nearest",
+}
+
+
+def use_style():
+    """Set matplotlib's defaults to the course's style; call it once, after the imports."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(STYLE)
+    mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=PALETTE)
+
+
+def plot_pmf(ax, probs, *, color=DATA, label=None, fill=False, **line):
+    """Draw probabilities as bars of width one, value k over [k - 1/2, k + 1/2]. probs: (K,). Returns the artist.
+
+    fill=True for what was counted, the plain outline for what a model says. `line` goes to `Axes.stairs`.
+    """
+    probs = np.asarray(probs, dtype=float)
+    if probs.ndim != 1:
+        raise ValueError(f"probs must be one-dimensional, got shape {probs.shape}")
+    line = {"linewidth": 1.6} | ({"alpha": 0.45, "linewidth": 0} if fill else {}) | line
+    return ax.stairs(probs, np.arange(len(probs) + 1) - 0.5, baseline=0, fill=fill, color=color, label=label, **line)
+
+
+def show_images(images, *, columns=None, title=None, ax=None, zoom=1.5):
+    """Lay images out in one grid, row by row. images: (n, H, W), with colour (n, H, W, 3) or (n, 3, H, W). Returns ax.
+
+    uint8 in 0..255, anything else in 0..1 (values outside are clipped). One picture, not n axes: hundreds draw at once.
+    Without `ax` a figure of `zoom` screen pixels an image pixel is made.
+    """
+    import matplotlib.pyplot as plt
+
+    images = np.asarray(images)
+    images = images.astype(float) / 255 if images.dtype == np.uint8 else images.astype(float)
+    if images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
+        images = np.moveaxis(images, 1, -1)  # (n, C, H, W) -> (n, H, W, C)
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] != 3) or not len(images):
+        raise ValueError(f"images must be (n, H, W) or (n, H, W, 3) with n >= 1, got shape {images.shape}")
+    n, H, W = images.shape[:3]
+    columns = min(n, columns or math.ceil(math.sqrt(n)))
+    rows = math.ceil(n / columns)
+    sheet = np.ones((rows * (H + 1) - 1, columns * (W + 1) - 1, *images.shape[3:]))  # a white line between images
+    for i, image in enumerate(images.clip(0, 1)):
+        top, left = i // columns * (H + 1), i % columns * (W + 1)
+        sheet[top : top + H, left : left + W] = image
+    if ax is None:
+        height, width = sheet.shape[:2]
+        _, ax = plt.subplots(figsize=(zoom * width / 100, zoom * height / 100 + (0.3 if title else 0)))
+    ax.imshow(sheet, vmin=0, vmax=1)
+    ax.set_axis_off()
+    if title:
+        ax.set_title(title)
+    return ax
