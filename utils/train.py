@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -76,7 +77,7 @@ def fit(loss_fn, params, data, *, steps, batch_size=None, lr=1e-2, optimizer=tor
     """
     params, data, device, every = _checked(params, data, steps, batch_size, evaluate, every, device)
     dtype, _ = pick_dtype(device)
-    mixed = torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+    mixed = nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
     scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)  # does nothing where it is not needed
     opt = optimizer(params, lr=lr)
     batches = _batches(data, batch_size, generator)
@@ -264,7 +265,7 @@ class _Curve:
         thin = max(1, len(history.loss) // 1000)
         axes.plot(history.step[::thin], history.loss[::thin], color="C1", linewidth=1, label="training")
         for i, (name, values) in enumerate(history.evals.items(), start=2):
-            axes.plot(history.eval_step, values, color=f"C{i}", marker=".", label=name)
+            axes.plot(history.eval_step, values, color=f"C{i}", linewidth=1, marker=".", markersize=4, label=name)
         axes.set(xlabel="step", ylabel=f"loss ({history.unit})", xlim=(0, self.steps))
         axes.legend(loc="upper right")
         png = io.BytesIO()

@@ -21,9 +21,9 @@
 # 2. compute log-probabilities that stay finite, and keep a useful gradient, a hundred widths away from the data;
 # 3. read a likelihood in three ways (nats, distance from the truth, bytes of a file) and say what it cannot tell you.
 #
-# **It needs** derivatives and logarithms, and Python with a little NumPy or PyTorch. No machine learning.
-# **It takes** about 90 minutes to read and play with, and about a minute to run. Everything here is so small that a
-# GPU would have nothing to do: all tensors stay on the CPU.
+# **It needs** derivatives and logarithms, and Python with a little NumPy or PyTorch. No machine learning. **It
+# takes** about 90 minutes to read and play with, and about a minute to run. Everything here is so small that a GPU
+# would have nothing to do: all tensors stay on the CPU.
 
 # %% [markdown]
 # | symbol | code | shape | meaning |
@@ -40,8 +40,8 @@
 # | $\sigma$ | `torch.sigmoid` | | the logistic function $\sigma(a) = 1/(1+e^{-a})$ |
 # | $\mathcal L$ | `nll` | | mean negative log-likelihood, in nats per observation |
 #
-# A **nat** is a bit to the base $e$: 1 nat = $1/\ln 2 \approx 1.443$ bits. Differences between good models are small, so we
-# give them in thousandths of a nat, **mnat**.
+# A **nat** is a bit to the base $e$: 1 nat = $1/\ln 2 \approx 1.443$ bits. Differences between good models are small,
+# so we give them in thousandths of a nat, **mnat**.
 
 # %%
 import gzip
@@ -62,6 +62,7 @@ from utils.train import budget, budget_name, fit, record
 from utils.widgets import explore, sketch
 
 use_style()
+torch.set_num_threads(1)  # tensors of a hundred numbers: threads would spend their time waiting for each other
 print(f"budget: {budget_name()}")
 
 # %% [markdown]
@@ -69,14 +70,14 @@ print(f"budget: {budget_name()}")
 #
 # A list of probabilities, one for each thing that could happen, is the most complete description of uncertainty there
 # is. With it you can *query* ("how often does the sensor read above 80?"), *sample* (make new readings that look like
-# the old ones), *compress* (short codes for what is common), and *notice* (this reading does not belong). A classifier
-# that only names a label can do none of these.
+# the old ones), *compress* (short codes for what is common), and *notice* (this reading does not belong). A
+# classifier that only names a label can do none of these.
 #
-# Our subject is a light sensor with $K = 100$ levels, 0 to 99, looking at a wall half in shadow and half in the sun. Each
-# reading is a brightness $z$ from one of two bell curves, rounded to a level. What lies above the scale reads 99 and what lies
-# below reads 0: the sensor saturates. Let $G$ be the cumulative distribution of $z$, that is
-# $G(z) = 0.55\,\Phi\big(\tfrac{z-34}{9}\big) + 0.45\,\Phi\big(\tfrac{z-88}{7}\big)$. Then level $k$ has the probability that $z$ falls within half a level of $k$,
-# and the two end levels take everything beyond:
+# Our subject is a light sensor with $K = 100$ levels, 0 to 99, looking at a wall half in shadow and half in the sun.
+# Each reading is a brightness $z$ from one of two bell curves, rounded to a level. What lies above the scale reads 99
+# and what lies below reads 0: the sensor saturates. Let $G$ be the cumulative distribution of $z$, that is
+# $G(z) = 0.55\,\Phi\big(\tfrac{z-34}{9}\big) + 0.45\,\Phi\big(\tfrac{z-88}{7}\big)$. Then level $k$ has the
+# probability that $z$ falls within half a level of $k$, and the two end levels take everything beyond:
 # $$p^\ast_k = G(k+\tfrac12) - G(k-\tfrac12), \qquad G(-\tfrac12) := 0, \quad G(K-\tfrac12) := 1 \tag{1}$$
 
 # %%
@@ -102,8 +103,9 @@ p_true = sensor_pmf()
 entropy = -(p_true * p_true.log()).sum()  # what the best possible model scores, in nats
 
 # %% [markdown]
-# We take 8,000 readings to learn from, 2,000 to make decisions with (the *validation* set) and 10,000 that no decision
-# ever sees (the *test* set). **Check.** The simulation and eq. (1) were written separately; they have to agree.
+# We take 8,000 readings to learn from, 2,000 to make decisions with (the *validation* set) and 10,000 that no
+# decision ever sees (the *test* set). **Check.** The simulation and eq. (1) were written separately; they have to
+# agree.
 
 # %%
 generator = torch.Generator().manual_seed(1)
@@ -129,24 +131,27 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# Two hills, a valley that is nearly empty, and a tower at 99 where the sensor runs out of levels. Real data has such edges:
-# the pixel values in section 11 pile up at 0 and 255 for the same reason.
+# Two hills, a valley that is nearly empty, and a tower at 99 where the sensor runs out of levels. Real data has such
+# edges: the pixel values in section 11 pile up at 0 and 255 for the same reason.
 
 # %% [markdown]
 # ## 2 A histogram is the maximum-likelihood model
 #
-# Give every level its own free probability $q_k$. Which $q$ should we choose? The principle behind nearly every model of this course:
-# *the one under which the data we saw is most probable*. The readings are independent, so the probability of all of them is a
-# product; we take the logarithm to make it a sum, divide by $n$ so that it does not depend on how much data there is, and change
-# the sign so that smaller is better. This is the **mean negative log-likelihood**:
+# Give every level its own free probability $q_k$. Which $q$ should we choose? The principle behind nearly every model
+# of this course: *the one under which the data we saw is most probable*. The readings are independent, so the
+# probability of all of them is a product; we take the logarithm to make it a sum, divide by $n$ so that it does not
+# depend on how much data there is, and change the sign so that smaller is better. This is the **mean negative
+# log-likelihood**:
 # $$\mathcal L(q) = -\frac1n \sum_{i=1}^n \log q_{x_i} \tag{2}$$
 # Readings of the same level contribute the same term. Collect them:
 # $$\mathcal L(q) = -\sum_{k=0}^{K-1} \frac{n_k}{n} \log q_k \tag{3}$$
-# So the 8,000 readings matter only through 100 counts. The counts are a **sufficient statistic**; section 8 lives on this.
+# So the 8,000 readings matter only through 100 counts. The counts are a **sufficient statistic**; section 8 lives on
+# this.
 #
 # To minimise (3) with the $q_k$ tied to sum to one, use a Lagrange multiplier $\lambda$: the derivative of
-# $-\sum_k \frac{n_k}{n}\log q_k + \lambda\,(\sum_k q_k - 1)$ by $q_k$ is $-\frac{n_k}{n q_k} + \lambda$, and it vanishes at
-# $q_k = n_k / (n\lambda)$. Summing over $k$ gives $\lambda = 1$. The answer is the thing you would have drawn anyway:
+# $-\sum_k \frac{n_k}{n}\log q_k + \lambda\,(\sum_k q_k - 1)$ by $q_k$ is $-\frac{n_k}{n q_k} + \lambda$, and it
+# vanishes at $q_k = n_k / (n\lambda)$. Summing over $k$ gives $\lambda = 1$. The answer is the thing you would have
+# drawn anyway:
 # $$\hat p_k = \frac{n_k}{n} \tag{4}$$
 
 # %%
@@ -171,8 +176,8 @@ assert torch.allclose(nll(p_hat.log(), x_train), nll_counts(p_hat.log(), counts)
 print(f"training NLL of the histogram {nll_counts(p_hat.log(), counts):.4f} nats, of the truth {nll(p_true.log(), x_train):.4f}")
 
 # %% [markdown]
-# On its own training data the histogram looks better than the truth itself. That is no mistake in the code. It is what maximising
-# a likelihood means, and the beginning of the trouble in section 4.
+# On its own training data the histogram looks better than the truth itself. That is no mistake in the code. It is
+# what maximising a likelihood means, and the beginning of the trouble in section 4.
 #
 # **Check.** If (4) is the minimum, then moving probability from any level to any other can only hurt.
 
@@ -201,10 +206,12 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# Three of the 4,950 directions in which the histogram could be changed: each is a bowl whose lowest point is the histogram itself. (The
-# function $-\log$ is convex, so $\mathcal L$ has one minimum and no traps. Enjoy this; it is the last time in the course.)
+# Three of the 4,950 directions in which the histogram could be changed: each is a bowl whose lowest point is the
+# histogram itself. (The function $-\log$ is convex, so $\mathcal L$ has one minimum and no traps. Enjoy this; it is
+# the last time in the course.)
 #
-# **Query.** With probabilities in hand a question about a range of levels is a sum, and a question about a *condition* is a quotient of two sums:
+# **Query.** With probabilities in hand a question about a range of levels is a sum, and a question about a *condition*
+# is a quotient of two sums:
 # $$P(a \le x \le b) = \sum_{k=a}^{b} p_k, \qquad P(A \mid B) = \frac{P(A \cap B)}{P(B)} \tag{5}$$
 
 # %%
@@ -223,13 +230,14 @@ assert abs(saturated_if_sunny - (sunny == 99).double().mean()) < 0.03
 # %% [markdown]
 # ## 3 Drawing samples: a dart thrown at a staircase
 #
-# How do you draw a level with the right probabilities when all the computer offers is a uniform random number $u$ between 0 and 1?
-# Stack the probabilities on top of each other:
+# How do you draw a level with the right probabilities when all the computer offers is a uniform random number $u$
+# between 0 and 1? Stack the probabilities on top of each other:
 # $$F_k = \sum_{j \le k} p_j \tag{6}$$
-# $F$ climbs from 0 to 1 like a staircase, and step $k$ is exactly $p_k$ high. Throw a dart at height $u$ and see which step it hits:
+# $F$ climbs from 0 to 1 like a staircase, and step $k$ is exactly $p_k$ high. Throw a dart at height $u$ and see
+# which step it hits:
 # $$x = \min\{k : F_k > u\} \tag{7}$$
-# The dart hits step $k$ when $F_{k-1} \le u < F_k$. That range is $p_k$ long, so it happens with probability $p_k$. This is
-# **inverse-CDF sampling**; everything in this course that generates anything ends in some form of it.
+# The dart hits step $k$ when $F_{k-1} \le u < F_k$. That range is $p_k$ long, so it happens with probability $p_k$.
+# This is **inverse-CDF sampling**; everything in this course that generates anything ends in some form of it.
 
 # %%
 def sample(p, n, *, generator):
@@ -239,9 +247,11 @@ def sample(p, n, *, generator):
     return (u >= cdf[:-1]).sum(1)                                                                 # (7)  how many steps lie below the dart
 
 # %% [markdown]
-# (The last step is left out of the comparison: a dart above all the others must have hit it, even where rounding leaves $F_{K-1}$ at 0.9999999.)
+# (The last step is left out of the comparison: a dart above all the others must have hit it, even where rounding
+# leaves $F_{K-1}$ at 0.9999999.)
 #
-# **Check.** Over many draws, Pearson's $\chi^2$ compares frequencies with probabilities. For a right sampler it is about $K-1$, give or take $\sqrt{2(K-1)}$.
+# **Check.** Over many draws, Pearson's $\chi^2$ compares frequencies with probabilities. For a right sampler it is
+# about $K-1$, give or take $\sqrt{2(K-1)}$.
 
 # %%
 n = 50_000
@@ -268,14 +278,15 @@ right.legend(loc="upper center")
 plt.show()
 
 # %% [markdown]
-# Follow one dart: across until it meets the staircase, then down to a level. Steep parts of the staircase catch many darts, the flat valley around 60
-# almost none, and the tall last step collects all darts above 0.97 or so: those are the saturated readings.
+# Follow one dart: across until it meets the staircase, then down to a level. Steep parts of the staircase catch many
+# darts, the flat valley around 60 almost none, and the tall last step collects all darts above 0.97 or so: those are
+# the saturated readings.
 
 # %% [markdown]
 # ## 4 Why it does not generalise
 #
-# The histogram is the best model of the data it has seen. How good is it for data it has not seen? Look first at what it learns from 50, 500
-# and 5,000 readings.
+# The histogram is the best model of the data it has seen. How good is it for data it has not seen? Look first at what
+# it learns from 50, 500 and 5,000 readings.
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(9.5, 2.7), sharey=True)
@@ -288,17 +299,23 @@ axes[0].set_ylabel("probability")
 plt.show()
 
 # %% [markdown]
-# With 50 readings the histogram is a comb. It gives most levels probability exactly zero, and a single test reading on one of them costs $-\log 0 = \infty$: the
-# model said "never" and was wrong once. (The axis is cut: at 50 readings some teeth are taller.) Nothing that level 41 taught it about itself is passed on to level 42. *A histogram does not know that 41 and 42 are neighbours.*
+# With 50 readings the histogram is a comb. It gives most levels probability exactly zero, and a single test reading
+# on one of them costs $-\log 0 = \infty$: the model said "never" and was wrong once. (The axis is cut: at 50 readings
+# some teeth are taller.) Nothing that level 41 taught it about itself is passed on to level 42. *A histogram does not
+# know that 41 and 42 are neighbours.*
 #
 # The usual repair is to pretend that each level had been seen a fraction $\alpha$ of a time more than it was:
 # $$\hat p_k = \frac{n_k + \alpha}{n + \alpha K} \tag{8}$$
-# We take $\alpha = \tfrac12$ throughout (Krichevsky and Trofimov 1981). Now every loss is finite and we can ask how fast the histogram learns. A short calculation predicts it. When every count is large,
-# $\hat p$ is close to $p^\ast$ and the loss in excess of the entropy is about $\tfrac12\sum_k (\hat p_k - p^\ast_k)^2 / p^\ast_k$ (expand the logarithm to second order). A
-# count of $n$ readings has variance $n\,p^\ast_k(1-p^\ast_k)$, so each term is $(1-p^\ast_k)/(2n)$ on average, and the sum over levels is $(K-1)/(2n)$. On the training set the same amount is *gained*:
+# We take $\alpha = \tfrac12$ throughout (Krichevsky and Trofimov 1981). Now every loss is finite and we can ask how
+# fast the histogram learns. A short calculation predicts it. When every count is large, $\hat p$ is close to $p^\ast$
+# and the loss in excess of the entropy is about $\tfrac12\sum_k (\hat p_k - p^\ast_k)^2 / p^\ast_k$ (expand the
+# logarithm to second order). A count of $n$ readings has variance $n\,p^\ast_k(1-p^\ast_k)$, so each term is
+# $(1-p^\ast_k)/(2n)$ on average, and the sum over levels is $(K-1)/(2n)$. On the training set the same amount is *gained*:
 # $$\mathbb E\,\mathcal L_\text{test} \approx H + \frac{K-1}{2n}, \qquad \mathbb E\,\mathcal L_\text{train} \approx H - \frac{K-1}{2n} \tag{9}$$
-# where $H = -\sum_k p^\ast_k\log p^\ast_k$ is the entropy of the truth. One parameter costs half a nat, shared by all $n$ readings. To measure this without noise we use a luxury of knowing $p^\ast$: the test
-# set can be infinitely large, because eq. (3) accepts $p^\ast$ in place of counts.
+# where $H = -\sum_k p^\ast_k\log p^\ast_k$ is the entropy of the truth. One parameter costs half a nat, shared by all
+# $n$ readings. To measure this without noise we use two luxuries of knowing $p^\ast$. The test set can be infinitely
+# large, because eq. (3) accepts $p^\ast$ in place of counts. And since some sets of readings are luckier than others,
+# we subtract from each loss what the truth scores on the same readings.
 
 # %%
 def log_histogram(counts, alpha=0.5):
@@ -307,13 +324,14 @@ def log_histogram(counts, alpha=0.5):
 
 
 def learning_curve(fit_log_q, p, sizes, *, seeds):
-    """Training and test NLL of fit_log_q(counts) -> (K,) on n draws from p; p itself is the test set. Returns (2, sizes, seeds)."""
+    """Excess loss of fit_log_q(counts) -> (K,) over the truth p, on its training draws and on p. (2, sizes, seeds)."""
     curve = torch.zeros(2, len(sizes), seeds, dtype=torch.float64)
     for i, n in enumerate(sizes):
         for seed in range(seeds):
             counts = count(sample(p, n, generator=torch.Generator().manual_seed(seed)), len(p))
             log_q = fit_log_q(counts)
-            curve[0, i, seed], curve[1, i, seed] = nll_counts(log_q, counts), nll_counts(log_q, p)
+            for row, weights in enumerate((counts, p)):  # eq. (3) takes p as it takes counts: an infinite test set
+                curve[row, i, seed] = nll_counts(log_q, weights) - nll_counts(p.log(), weights)
     return curve
 
 
@@ -323,7 +341,8 @@ curve = learning_curve(log_histogram, p_true, sizes, seeds=seeds)
 half_gap = (K - 1) / (2 * torch.tensor(sizes, dtype=torch.float64))                               # (9)
 
 # %% [markdown]
-# **Check.** At 50,000 readings the gap between test and training loss has to be the $(K-1)/n$ of (9), within a few percent.
+# **Check.** At 50,000 readings the gap between test and training loss has to be the $(K-1)/n$ of (9), within a few
+# percent.
 
 # %%
 gap = curve[1] - curve[0]  # (sizes, seeds)
@@ -334,11 +353,11 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4))
 for row, color, name in [(1, MODEL, "test"), (0, DATA, "training")]:
     left.plot(sizes, curve[row], color=color, linewidth=0.5, alpha=0.5)
     left.plot(sizes, curve[row].mean(1), color=color, marker=".", label=name)
-left.plot(sizes, entropy + half_gap, "k--", linewidth=1, label="theory (9)")
-left.plot(sizes, entropy - half_gap, "k--", linewidth=1)
-left.axhline(entropy, color="gray", linewidth=1)
-left.text(50, entropy + 0.02, "entropy of the truth", fontsize=9, color="gray")
-left.set(xscale="log", ylim=(3.2, 5.2), xlabel="readings $n$", ylabel="$\\mathcal{L}$ (nats)", title=f"Smoothed histogram, {seeds} data sets each")
+left.plot(sizes, half_gap, "k--", linewidth=1, label="theory (9)")
+left.plot(sizes, -half_gap, "k--", linewidth=1)
+left.axhline(0, color="gray", linewidth=1)
+left.set(xscale="log", ylim=(-0.75, 0.75), xlabel="readings $n$", ylabel="loss above the truth's (nats)")
+left.set_title(f"Smoothed histogram, {seeds} data sets for each $n$")
 left.legend()
 right.plot(sizes, gap, ".", color="gray", markersize=4)
 right.plot(sizes, gap.mean(1), color=MODEL, label="test minus training")
@@ -348,13 +367,14 @@ right.legend()
 plt.show()
 
 # %% [markdown]
-# Training and test loss close in on the entropy from two sides, and from about a thousand readings on the gap follows the dashed line: ten times the data, a tenth of the gap. Below
-# that the theory is out of its range (most counts are 0 or 1) and smoothing, not the data, decides the loss. Nothing in (9) mentions the *shape* of the truth. The histogram
-# pays for 99 parameters whether the world needs them or not. For 256 grey levels that may be bearable; for a colour image of $32\times32$ pixels it would take
-# $256^{3072}$ bins.
+# Training and test loss close in on the entropy from two sides, and from about a thousand readings on the gap follows
+# the dashed line: ten times the data, a tenth of the gap. Below that the theory is out of its range (most counts are
+# 0 or 1) and smoothing, not the data, decides the loss. Nothing in (9) mentions the *shape* of the truth. The
+# histogram pays for 99 parameters whether the world needs them or not. For 256 grey levels that may be bearable; for
+# a colour image of $32\times32$ pixels it would take $256^{3072}$ bins.
 #
-# **Play.** Merging neighbouring levels into wider bins is the crudest way to make levels share. Fewer bins: less to learn, but less can be said. Find the best
-# number of bins for 100 readings, then for 10,000.
+# **Play.** Merging neighbouring levels into wider bins is the crudest way to make levels share. Fewer bins: less to
+# learn, but less can be said. Find the best number of bins for 100 readings, then for 10,000.
 
 # %%
 x_play = sample(p_true, 50_000, generator=torch.Generator().manual_seed(5))
@@ -390,19 +410,25 @@ def bins_and_size(readings=200, bins=100):
 explore(bins_and_size, readings=[50, 100, 200, 500, 1_000, 5_000, 10_000, 50_000], bins=[2, 4, 5, 10, 20, 25, 50, 100])
 
 # %% [markdown]
-# With 200 readings, 100 bins fit the training data best and the test data badly; the test curve has its lowest point near 20 bins. The two curves part where the bins begin to memorise.
+# With 200 readings, 100 bins fit the training data best and the test data badly; the test curve has its lowest point
+# near 20 bins. The two curves part where the bins begin to memorise.
 
 # %% [markdown]
 # ## 5 Neighbours share: the mixture of discretised logistics
 #
-# We want a model that knows that 41 lies beside 42, has few parameters, and yet can take many shapes. Take a smooth bell curve on the real line, cut it at the borders between levels, and
-# let each level have the area of its slice. For this we need areas, so the best bell is one whose cumulative distribution is simple. The logistic distribution with mean $\mu$ and scale $s$
-# has the simplest of all: $\sigma\big(\tfrac{x-\mu}{s}\big)$. The slice for level $k$ reaches from $k-\tfrac12$ to $k+\tfrac12$; the first slice is open to the left and the last to the right, exactly as the
-# sensor's end levels take everything beyond the scale:
+# We want a model that knows that 41 lies beside 42, has few parameters, and yet can take many shapes. Take a smooth
+# bell curve on the real line, cut it at the borders between levels, and let each level have the area of its slice.
+# For this we need areas, so the best bell is one whose cumulative distribution is simple. The logistic distribution
+# with mean $\mu$ and scale $s$ has the simplest of all: $\sigma\big(\tfrac{x-\mu}{s}\big)$. The slice for level $k$
+# reaches from $k-\tfrac12$ to $k+\tfrac12$; the first slice is open to the left and the last to the right, exactly as
+# the sensor's end levels take everything beyond the scale:
 # $$P(k \mid \mu, s) = \sigma\Big(\frac{k+\frac12-\mu}{s}\Big) - \sigma\Big(\frac{k-\frac12-\mu}{s}\Big), \qquad \text{with edges } {-\tfrac12} \to -\infty,\ K-\tfrac12 \to +\infty \tag{10}$$
-# The sum over all $k$ telescopes to $\sigma(\infty) - \sigma(-\infty) = 1$: normalised for *every* $\mu$ and $s$, with no integral to compute. One bell has one hill, so add several, with weights $\pi_m$ that sum to one:
+# The sum over all $k$ telescopes to $\sigma(\infty) - \sigma(-\infty) = 1$: normalised for *every* $\mu$ and $s$,
+# with no integral to compute. One bell has one hill, so add several, with weights $\pi_m$ that sum to one:
 # $$q_k = \sum_{m=1}^{M} \pi_m\, P(k \mid \mu_m, s_m) \tag{11}$$
-# This is the **mixture of discretised logistics**. It has $3M-1$ free parameters, whatever $K$ is. PixelCNN++ (Salimans et al. 2017) put it at the end of a network for images in place of a 256-way softmax, and it has stayed in use since.
+# This is the **mixture of discretised logistics**. It has $3M-1$ free parameters, whatever $K$ is. PixelCNN++
+# (Salimans et al. 2017) put it at the end of a network for images in place of a 256-way softmax, and it has stayed in
+# use since.
 
 # %%
 def logistic_probs(mu, s, K, *, open_ends=True):
@@ -418,7 +444,8 @@ def mixture_probs(pi, mu, s, K, *, open_ends=True):
     return logistic_probs(mu, s, K, open_ends=open_ends) @ pi                                     # (11)
 
 # %% [markdown]
-# **Check.** A thousand random mixtures, many of them centred far off the scale: how far are their sums from 1, with the open end slices and with end slices of ordinary width?
+# **Check.** A thousand random mixtures, many of them centred far off the scale: how far are their sums from 1, with
+# the open end slices and with end slices of ordinary width?
 
 # %%
 generator = torch.Generator().manual_seed(6)
@@ -455,22 +482,30 @@ right.legend(loc="upper center")
 plt.show()
 
 # %% [markdown]
-# On the left, ordinary slices are one level wide and the last one is as wide as it needs to be: a bell centred at 93 puts a fifth of its probability on level 99. On the right two such bells, chosen by eye, already have
-# the tower at 99, which no bell-shaped *density* could produce.
+# On the left, ordinary slices are one level wide and the last one is as wide as it needs to be: a bell centred at 93
+# puts a fifth of its probability on level 99. On the right two such bells, chosen by eye, already have the tower at
+# 99, which no bell-shaped *density* could produce.
 
 # %% [markdown]
 # ## 6 Logarithms that survive
 #
-# Training needs $\log P(k)$ and its gradient, also where the model is badly wrong: at the start of training it always is. Coded as written, eq. (10) fails there. In float32, $\sigma(17)$ is exactly 1, so beyond 17 scales from the mean the difference of the two
-# sigmoids is $1 - 1 = 0$, its logarithm $-\infty$ and its gradient not a number. The common patch, clamping the difference at $10^{-12}$ before the logarithm, trades the crash for something quieter: the loss goes flat, the gradient is *zero*, and a component that starts far away never learns where the data is.
+# Training needs $\log P(k)$ and its gradient, also where the model is badly wrong: at the start of training it always
+# is. Coded as written, eq. (10) fails there. In float32, $\sigma(17)$ is exactly 1, so beyond 17 scales from the mean
+# the difference of the two sigmoids is $1 - 1 = 0$, its logarithm $-\infty$ and its gradient not a number. The common
+# patch, clamping the difference at $10^{-12}$ before the logarithm, trades the crash for something quieter: the loss
+# goes flat, the gradient is *zero*, and a component that starts far away never learns where the data is.
 #
-# The cure is algebra. Put $a = (k+\tfrac12-\mu)/s$ and $b = (k-\tfrac12-\mu)/s$, write both fractions over a common denominator, and use $1-\sigma(b)=\sigma(-b)$:
+# The cure is algebra. Put $a = (k+\tfrac12-\mu)/s$ and $b = (k-\tfrac12-\mu)/s$, write both fractions over a common
+# denominator, and use $1-\sigma(b)=\sigma(-b)$:
 # $$\sigma(a)-\sigma(b) = \frac{e^{-b}-e^{-a}}{(1+e^{-a})(1+e^{-b})} = \sigma(a)\,\sigma(-b)\,\big(1-e^{\,b-a}\big)$$
-# A product instead of a difference, so the logarithm is a sum of three harmless terms. And $b - a = -1/s$ whatever $k$ is, so it need not be computed as a difference of two large numbers:
+# A product instead of a difference, so the logarithm is a sum of three harmless terms. And $b - a = -1/s$ whatever
+# $k$ is, so it need not be computed as a difference of two large numbers:
 # $$\log P(k \mid \mu, s) = \log\sigma(a) + \log\sigma(-b) + \log\big(1-e^{-1/s}\big) \tag{12}$$
-# with only the first term for $k=0$ and only the second for $k=K-1$. The mixture is a sum inside a logarithm, which `logsumexp` computes by pulling out the largest term:
+# with only the first term for $k=0$ and only the second for $k=K-1$. The mixture is a sum inside a logarithm, which
+# `logsumexp` computes by pulling out the largest term:
 # $$\log q_k = \log\sum_m \exp\big(\log\pi_m + \log P(k\mid\mu_m,s_m)\big) \tag{13}$$
-# The free parameters are real numbers without constraints: $\pi = \operatorname{softmax}(\texttt{logits})$ and $s = e^{\texttt{log\_s}}$.
+# The free parameters are real numbers without constraints: $\pi = \operatorname{softmax}(\texttt{logits})$ and
+# $s = e^{\texttt{log\_s}}$.
 
 # %%
 def logistic_log_probs(mu, log_s, K):
@@ -488,7 +523,9 @@ def mixture_log_probs(theta, K):
     return torch.logsumexp(logits.log_softmax(0) + logistic_log_probs(mu, log_s, K), dim=1)       # (13)
 
 # %% [markdown]
-# **Check.** A reference that shares no code with ours: Python's `decimal` with 80 digits, straight from eq. (10). We compare at distances of up to 100 scales. `expm1` and `log(-expm1)` matter when $s$ is large: $1 - e^{-1/s}$ would cancel.
+# **Check.** A reference that shares no code with ours: Python's `decimal` with 80 digits, straight from eq. (10). We
+# compare at distances of up to 100 scales. `expm1` and `log(-expm1)` matter when $s$ is large: $1 - e^{-1/s}$ would
+# cancel.
 
 # %%
 def exact_log_prob(k, mu, s):
@@ -542,15 +579,20 @@ left.legend()
 plt.show()
 
 # %% [markdown]
-# As written, the curve (pink) breaks off at 17 scales and its gradient has begun to go wild before that. Clamping (yellow) leaves a plateau where the gradient is zero. Eq. (12) goes through the dots and keeps pulling with a steady gradient of $1/s$ at any distance: *you are too far to the left, come this way*.
+# As written, the curve (pink) breaks off at 17 scales and its gradient has begun to go wild before that. Clamping
+# (yellow) leaves a plateau where the gradient is zero. Eq. (12) goes through the dots and keeps pulling with a steady
+# gradient of $1/s$ at any distance: *you are too far to the left, come this way*.
 
 # %% [markdown]
 # ## 7 Fitting by gradient descent
 #
-# For the histogram we could solve for the minimum. For the mixture the equations have no closed solution, so we walk downhill. Computing the gradient over all data before each step is wasteful: a
-# random handful of readings, a **batch** $B$, points in nearly the same direction. **Stochastic gradient descent** repeats, with step size $\eta$,
+# For the histogram we could solve for the minimum. For the mixture the equations have no closed solution, so we walk
+# downhill. Computing the gradient over all data before each step is wasteful: a random handful of readings, a **batch**
+# $B$, points in nearly the same direction. **Stochastic gradient descent** repeats, with step size $\eta$,
 # $$\theta \leftarrow \theta - \eta\, \nabla_\theta \frac{1}{|B|}\sum_{i\in B} -\log q_{x_i}(\theta) \tag{14}$$
-# We use the variant Adam (Kingma and Ba 2015), which gives each parameter its own step size from the recent history of its gradient: useful here, where a mean has to travel tens of levels and a weight only a few tenths. This is the whole training loop:
+# We use the variant Adam (Kingma and Ba 2015), which gives each parameter its own step size from the recent history
+# of its gradient: useful here, where a mean has to travel tens of levels and a weight only a few tenths. This is the
+# whole training loop:
 
 # %%
 def train(theta, x, *, epochs, batch_size=250, lr=0.1, generator):
@@ -585,7 +627,8 @@ def trainable(theta, dtype=torch.float32):
     return [t.detach().to(dtype).clone().requires_grad_() for t in theta]
 
 # %% [markdown]
-# Where does the walk begin? We try two places. The **good start** spreads four components over the data. The **bad start** puts all four side by side near level 5, where there is hardly any data. Both see the same batches.
+# Where does the walk begin? We try two places. The **good start** spreads four components over the data. The **bad
+# start** puts all four side by side near level 5, where there is hardly any data. Both see the same batches.
 
 # %%
 bad = [torch.zeros(4), torch.tensor([2.0, 4.0, 6.0, 8.0]), torch.zeros(4)]
@@ -610,8 +653,11 @@ fig.supxlabel("level $k$", fontsize=11)
 plt.show()
 
 # %% [markdown]
-# Above, the good start is close after a few dozen steps; the rest is polish. Below, the story is instructive. The components nearest to the data are pulled hardest, win the weight of the others, set off to the right, and one broad bell ends up doing everybody's work in the middle of the valley. The number
-# above each picture is the excess over the entropy: the bad start ends about where a *single* logistic would. Look at what the bad run's four components have become.
+# Above, the good start is close after a few dozen steps; the rest is polish. Below, the story is instructive. The
+# components nearest to the data are pulled hardest, win the weight of the others, set off to the right, and one broad
+# bell ends up doing everybody's work in the middle of the valley. The number above each picture is the excess over
+# the entropy: the bad start ends about where a *single* logistic would. Look at what the bad run's four components
+# have become.
 
 # %%
 for name, (theta, _, _) in runs.items():
@@ -632,10 +678,14 @@ final = [nll_counts(run[2][-1].double().log(), p_true) for run in runs.values()]
 assert final[0] < final[1] and all(math.isfinite(loss) for run in runs.values() for loss in run[1])
 
 # %% [markdown]
-# Both runs stayed finite, thanks to section 6, from a start at which the naive formula would have produced $-\infty$ on the first batch. But finite is not good: a likelihood of this kind has many resting places, and gradient descent finds the one downhill from where it began. Note also the floor of the good run. It does not settle but
-# jitters, because each batch points in a slightly different direction.
+# Both runs stayed finite, thanks to section 6, from a start at which the naive formula would have produced $-\infty$
+# on the first batch. But finite is not good: a likelihood of this kind has many resting places, and gradient descent
+# finds the one downhill from where it began. Note also the floor of the good run. It does not settle but jitters,
+# because each batch points in a slightly different direction.
 #
-# From now on the loop comes from `utils.train.fit`, which is this loop with a progress display, timing and a guard against losses that are not finite. **Check.** The same seed gives the same run, number for number. Below it, the same function fits *two* components with a live curve.
+# From now on the loop comes from `utils.train.fit`, which is this loop with a progress display, timing and a guard
+# against losses that are not finite. **Check.** The same seed gives the same run, number for number. Below it, the
+# same function fits *two* components with a live curve.
 
 # %%
 theta = trainable(start(counts, 4))
@@ -649,7 +699,10 @@ history2 = fit(lambda x: nll(mixture_log_probs(theta2, K), x), theta2, x_train, 
                generator=torch.Generator().manual_seed(7), live=True)
 
 # %% [markdown]
-# The curve is the batch loss, so it is noisy even when the model stands still: 250 readings are not a precise measurement of a mean. **Play.** Be the optimiser: move two components by hand and compare with the fitted likelihood. The right picture shows how the loss would change if you moved only the first mean; its slope at your dot is the gradient that training follows.
+# The curve is the batch loss, so it is noisy even when the model stands still: 250 readings are not a precise
+# measurement of a mean. **Play.** Be the optimiser: move two components by hand and compare with the fitted
+# likelihood. The right picture shows how the loss would change if you moved only the first mean; its slope at your
+# dot is the gradient that training follows.
 
 # %%
 by_fit = nll_counts(mixture_log_probs(theta2, K).detach(), counts)
@@ -679,13 +732,17 @@ def by_hand(mean_1=45.0, scale_1=7.0, mean_2=80.0, scale_2=7.0, weight_1=0.5):
 explore(by_hand, mean_1=(0.0, 99.0, 1.0), scale_1=(1.0, 20.0, 0.5), mean_2=(0.0, 99.0, 1.0), scale_2=(1.0, 20.0, 0.5), weight_1=(0.05, 0.95, 0.05))
 
 # %% [markdown]
-# At its default the mixture has both bells in the wrong places; four moves bring it within a few mnat of the fit. Then look for the trap: with mean 2 where it belongs, start mean 1 at 99 and see in which direction the slope sends it.
+# At its default the mixture has both bells in the wrong places; four moves bring it within a few mnat of the fit.
+# Then look for the trap: with mean 2 where it belongs, start mean 1 at 99 and see in which direction the slope sends
+# it.
 
 # %% [markdown]
 # ## 8 Sufficient statistics: fit a hundred numbers, not eight thousand
 #
-# Eq. (3) said that the data enters only through its counts. So there is no need for batches: 100 weighted terms give the *exact* gradient of the whole data set, and its cost does not depend on $n$. An exact gradient also permits a better walker. L-BFGS estimates the curvature from successive gradients and takes steps
-# of the right length by itself; with noisy batches it would be lost.
+# Eq. (3) said that the data enters only through its counts. So there is no need for batches: 100 weighted terms give
+# the *exact* gradient of the whole data set, and its cost does not depend on $n$. An exact gradient also permits a
+# better walker. L-BFGS estimates the curvature from successive gradients and takes steps of the right length by
+# itself; with noisy batches it would be lost.
 
 # %%
 def fit_counts(counts, M, *, iterations=100, begin=None, trace=None):
@@ -705,7 +762,8 @@ def fit_counts(counts, M, *, iterations=100, begin=None, trace=None):
     return [t.detach() for t in theta]
 
 # %% [markdown]
-# **Check.** Loss and gradient from 100 counts equal those from 8,000 readings, to the last digits. Then a race from the same good start: Adam on batches of readings, Adam on counts, L-BFGS on counts.
+# **Check.** Loss and gradient from 100 counts equal those from 8,000 readings, to the last digits. Then a race from
+# the same good start: Adam on batches of readings, Adam on counts, L-BFGS on counts.
 
 # %%
 theta = trainable(start(counts, 4), dtype=torch.float64)
@@ -739,9 +797,13 @@ for name, ms_needed in reached.items():
     print(f"{name}: " + (f"within 1 mnat of the minimum after {ms_needed:.0f} ms" if ms_needed else "not within 1 mnat in this run"))
 
 # %% [markdown]
-# The sampled run stops falling at about a mnat: that is its noise. On counts both methods keep falling, and L-BFGS reaches any precision you like in a fraction of the time. Batches are not a virtue, they are what you do when there are no sufficient statistics; for the networks of later lectures there are none.
+# The sampled run stops falling at about a mnat: that is its noise. On counts both methods keep falling, and L-BFGS
+# reaches any precision you like in a fraction of the time. Batches are not a virtue, they are what you do when there
+# are no sufficient statistics; for the networks of later lectures there are none.
 #
-# Fitting is now so fast that it can follow your hand. **Play.** Draw any distribution (mouse, finger, or arrow keys) and four logistics are fitted to it while you draw, from weights that were never readings at all. Where does the mixture do well, and what can it not do?
+# Fitting is now so fast that it can follow your hand. **Play.** Draw any distribution (mouse, finger, or arrow keys)
+# and four logistics are fitted to it while you draw, from weights that were never readings at all. Where does the
+# mixture do well, and what can it not do?
 
 # %%
 def answer_drawing(heights, M=4):
@@ -774,15 +836,19 @@ presets = {
 sketch(answer_drawing, castle, presets=presets, label="Draw a distribution over 100 levels")
 
 # %% [markdown]
-# The tent's tip is too sharp for a smooth bell and the castle's walls are too steep: two components work as corner posts. Try the comb: four of its five teeth can have a component each. With enough components any shape can be reached, and that is the next question.
+# The tent's tip is too sharp for a smooth bell and the castle's walls are too steep: two components work as corner
+# posts. Try the comb: four of its five teeth can have a component each. With enough components any shape can be
+# reached, and that is the next question.
 
 # %% [markdown]
 # ## 9 How many components?
 #
-# More components always fit the training set at least as well, so the training loss cannot choose their number. Data that the fit has not seen can. We fit one to eight components to several training sets of 200 and of 8,000 readings and look at the loss on the 2,000 validation readings.
+# More components always fit the training set at least as well, so the training loss cannot choose their number. Data
+# that the fit has not seen can. We fit one to eight components to several training sets of 200 and of 8,000 readings
+# and look at the loss on the 2,000 validation readings.
 
 # %%
-components = [1, 2, 3, 4, 5, 6, 8]
+components = budget(smoke=[1, 2, 4], cpu=[1, 2, 3, 4, 5, 6, 8], gpu=[1, 2, 3, 4, 5, 6, 8])
 repeats = budget(smoke=1, cpu=6, gpu=20)
 scores = {}  # n -> (components, repeats, 2): training and validation loss
 for n in (200, 8_000):
@@ -806,8 +872,11 @@ plt.show()
 assert (scores[8_000][1:, :, 1] < scores[8_000][:1, :, 1]).all()
 
 # %% [markdown]
-# (One component lies far above both pictures.) With 200 readings the training loss keeps falling while the validation loss turns up again: two components, one per hill, are what so little data can pay for. With 8,000 readings the validation curve is flat from about four on: more components no longer help, and with only $3M-1$ parameters they hardly hurt. We keep
-# $M = 4$. Since we know the truth, we can also ask how much is left to gain: the excess $\mathcal L - H$ on an infinite test set.
+# (One component lies far above both pictures.) With 200 readings the training loss keeps falling while the validation
+# loss turns up again: two components, one per hill, are what so little data can pay for. With 8,000 readings the
+# validation curve is flat from about four on: more components no longer help, and with only $3M-1$ parameters they
+# hardly hurt. We keep $M = 4$. Since we know the truth, we can also ask how much is left to gain: the excess
+# $\mathcal L - H$ on an infinite test set.
 
 # %%
 log_mixture = mixture_log_probs(theta4, K)
@@ -819,21 +888,31 @@ for (name, value), log_q, free in zip(excess.items(), (log_histogram(counts), lo
 assert excess["mixture of 4"] < excess["histogram"]
 
 # %% [markdown]
-# The histogram pays about the $99/(2\cdot 8000) = 6.2$ mnat that (9) predicts. The mixture pays less than half of it, although it is *wrong*: the truth is made of Gaussians, and a logistic bell has heavier sides. Part of its excess is that mismatch, which no amount of data removes; the rest is the price of 11 parameters.
+# The histogram pays about the $99/(2\cdot 8000) = 6.2$ mnat that (9) predicts. The mixture pays less than half of it,
+# although it is *wrong*: the truth is made of Gaussians, and a logistic bell has heavier sides. Part of its excess is
+# that mismatch, which no amount of data removes; the rest is the price of 11 parameters.
 
 # %% [markdown]
 # ## 10 Likelihood is distance from the truth, and it is file size
 #
-# Why is the likelihood the right score? Because of what it converges to. Over endless data from $p^\ast$ the loss (3) becomes $-\sum_k p^\ast_k \log q_k$; add and subtract the entropy:
+# Why is the likelihood the right score? Because of what it converges to. Over endless data from $p^\ast$ the loss (3)
+# becomes $-\sum_k p^\ast_k \log q_k$; add and subtract the entropy:
 # $$-\sum_k p^\ast_k \log q_k = \underbrace{-\sum_k p^\ast_k\log p^\ast_k}_{H(p^\ast)} + \underbrace{\sum_k p^\ast_k\log\frac{p^\ast_k}{q_k}}_{\mathrm{KL}(p^\ast\,\|\,q)} \tag{15}$$
-# The first term is not ours to change. The second, the **Kullback-Leibler divergence**, is never negative and zero only for $q = p^\ast$ (since $\log t \le t - 1$, we have $-\sum_k p^\ast_k\log\frac{q_k}{p^\ast_k} \ge -\sum_k (q_k - p^\ast_k) = 0$). *Maximising the likelihood is minimising the divergence from the truth to the model*, and the excess we have been
-# printing since section 4 is that divergence.
+# The first term is not ours to change. The second, the **Kullback-Leibler divergence**, is never negative and zero
+# only for $q = p^\ast$ (since $\log t \le t - 1$, we have
+# $-\sum_k p^\ast_k\log\frac{q_k}{p^\ast_k} \ge -\sum_k (q_k - p^\ast_k) = 0$). *Maximising the likelihood is
+# minimising the divergence from the truth to the model*, and the excess we have been printing since section 4 is that
+# divergence.
 #
-# There is a third reading, and it can be weighed on a scale. Shannon (1948): a code may spend $-\log_2 q_k$ bits on value $k$, and no code can do better on data from $q$. A model $q$ is therefore a promise about the size of a file:
+# There is a third reading, and it can be weighed on a scale. Shannon (1948): a code may spend $-\log_2 q_k$ bits on
+# value $k$, and no code can do better on data from $q$. A model $q$ is therefore a promise about the size of a file:
 # $$\text{bits} = \sum_{i=1}^n -\log_2 q_{x_i} = \frac{n\,\mathcal L(q)}{\ln 2} \tag{16}$$
-# Fractions of bits cannot be spent symbol by symbol, but an **arithmetic coder** spends them on the whole message at once. It keeps an interval, first $[0,1)$, and for each value shrinks it to that value's step of the staircase (6):
+# Fractions of bits cannot be spent symbol by symbol, but an **arithmetic coder** spends them on the whole message at
+# once. It keeps an interval, first $[0,1)$, and for each value shrinks it to that value's step of the staircase (6):
 # $$\text{low} \leftarrow \text{low} + \text{width}\cdot F_{x-1}, \qquad \text{width} \leftarrow \text{width}\cdot q_x \tag{17}$$
-# At the end the width is $q_{x_1} q_{x_2}\cdots q_{x_n}$, and any number inside names the whole message. To write down a number inside an interval of that width takes $-\log_2(\text{width})$ bits, plus at most two. It is section 3 played backwards: there a uniform number was turned into data, here data is turned into a uniform number.
+# At the end the width is $q_{x_1} q_{x_2}\cdots q_{x_n}$, and any number inside names the whole message. To write
+# down a number inside an interval of that width takes $-\log_2(\text{width})$ bits, plus at most two. It is section 3
+# played backwards: there a uniform number was turned into data, here data is turned into a uniform number.
 
 # %%
 def arithmetic_code(message, q):
@@ -877,10 +956,14 @@ ax.spines[["left", "bottom"]].set_visible(False)
 plt.show()
 
 # %% [markdown]
-# Each row is the highlighted part of the row above, magnified. A common value (*shadow*) hardly narrows the interval and costs less than a bit; the rare *saturated* narrows it thirtyfold and costs five.
+# Each row is the highlighted part of the row above, magnified. A common value (*shadow*) hardly narrows the interval
+# and costs less than a bit; the rare *saturated* narrows it thirtyfold and costs five.
 #
-# Floating-point numbers run out of digits after a few dozen values, so real coders rescale as they go. We use the range coder of the library `constriction` (Bamler 2022). A fair file must contain *everything* the decoder needs, so ours begins with the model's parameters in half precision, two bytes each; the coding model is the one rebuilt from
-# those rounded parameters. **Check.** Every file is decoded, from its bytes alone, and must give back all 10,000 test readings.
+# Floating-point numbers run out of digits after a few dozen values, so real coders rescale as they go. We use the
+# range coder of the library `constriction` (Bamler 2022). A fair file must contain *everything* the decoder needs, so
+# ours begins with the model's parameters in half precision, two bytes each; the coding model is the one rebuilt from
+# those rounded parameters. **Check.** Every file is decoded, from its bytes alone, and must give back all 10,000 test
+# readings.
 
 # %%
 def range_encode(x, q):
@@ -922,7 +1005,10 @@ for name, header in headers.items():
 print("four files decoded without an error; each is as large as its model promised, to within 8 bytes and 0.1%")
 
 # %% [markdown]
-# A fourth competitor needs no training set and no header: an **adaptive histogram** starts with $\alpha = \tfrac12$ everywhere, codes a value, counts it, and goes on with the improved histogram. The decoder sees the same values in the same order, so it can do the same. And two programs you have on your computer: gzip and xz, which look for repeated strings.
+# A fourth competitor needs no training set and no header: an **adaptive histogram** starts with $\alpha = \tfrac12$
+# everywhere, codes a value, counts it, and goes on with the improved histogram. The decoder sees the same values in
+# the same order, so it can do the same. And two programs you have on your computer: gzip and xz, which look for
+# repeated strings.
 
 # %%
 def adaptive_encode(x, K):
@@ -963,14 +1049,19 @@ ax.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# The file drawn by the mixture of four is within a few dozen bytes of what knowing the truth would give, header included: its eleven free parameters (stored as twelve numbers) cost 24 bytes. The histogram codes nearly as well, but first it has to ship 200 bytes of itself. The adaptive histogram ships nothing and
-# still pays for its 99 parameters, in the form of clumsy codes while it learns. gzip does well here, because there is nothing to find in independent readings but their frequencies, and its Huffman codes are a histogram rounded to whole bits; it would win by far on data with repetitions. Section 11 will
-# show such data. Every byte in this figure follows the order of the likelihoods.
+# The file drawn by the mixture of four is within a few dozen bytes of what knowing the truth would give, header
+# included: its eleven free parameters (stored as twelve numbers) cost 24 bytes. The histogram codes nearly as well,
+# but first it has to ship 200 bytes of itself. The adaptive histogram ships nothing and still pays for its 99
+# parameters, in the form of clumsy codes while it learns. gzip does well here, because there is nothing to find in
+# independent readings but their frequencies, and its Huffman codes are a histogram rounded to whole bits; it would
+# win by far on data with repetitions. Section 11 will show such data. Every byte in this figure follows the order of
+# the likelihoods.
 
 # %% [markdown]
 # ## 11 Real data: the values of pixels
 #
-# A grey level is a whole number from 0 to 255: our problem with $K = 256$. We take the pixels of 8,000 handwritten digits and of two photographs, and hold out 2,000 digits and half of the photographs' pixels.
+# A grey level is a whole number from 0 to 255: our problem with $K = 256$. We take the pixels of 8,000 handwritten
+# digits and of two photographs, and hold out 2,000 digits and half of the photographs' pixels.
 
 # %%
 images, labels = digits()  # (10000, 28, 28) uint8
@@ -995,9 +1086,12 @@ axes[0].set(yscale="log", ylabel="probability")
 plt.show()
 
 # %% [markdown]
-# (The left axis is logarithmic: four fifths of all digit pixels are exactly 0, and the ink saturates near 253.) With millions of pixels the histogram wins, as (9) says it must: $255/(2n)$ is nothing, and whatever shape is there, it follows. Ten logistics come close with 29 parameters instead of 255.
+# (The left axis is logarithmic: four fifths of all digit pixels are exactly 0, and the ink saturates near 253.) With
+# millions of pixels the histogram wins, as (9) says it must: $255/(2n)$ is nothing, and whatever shape is there, it
+# follows. Ten logistics come close with 29 parameters instead of 255.
 #
-# So is the mixture useless on real data? It depends on $n$. Draw only $n$ pixels at random, fit both, and repeat the learning curve of section 4 for all three sources.
+# So is the mixture useless on real data? It depends on $n$. Draw only $n$ pixels at random, fit both, and repeat the
+# learning curve of section 4 for all three sources.
 
 # %%
 sources = {
@@ -1009,12 +1103,11 @@ few_sizes = budget(smoke=[50, 5_000], cpu=[50, 150, 500, 1_500, 5_000, 15_000, 5
 few_seeds = budget(smoke=1, cpu=4, gpu=20)
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True)
 for ax, (name, (p, M)) in zip(axes, sources.items(), strict=True):
-    floor = nll_counts(p.log(), p)
     for label, color, fit_log_q in [
         ("histogram", DATA, log_histogram),
         ("mixture", MODEL, lambda counts, M=M, K=len(p): mixture_log_probs(fit_counts(counts, M), K)),
     ]:
-        loss = 1e3 * (learning_curve(fit_log_q, p, few_sizes, seeds=few_seeds)[1] - floor)  # (sizes, seeds)
+        loss = 1e3 * learning_curve(fit_log_q, p, few_sizes, seeds=few_seeds)[1]  # (sizes, seeds)
         ax.plot(few_sizes, loss, ".", color=color, markersize=3)
         ax.plot(few_sizes, loss.mean(1), color=color, label=label)
     ax.set(xscale="log", yscale="log", xlabel="observations $n$", title=name)
@@ -1023,12 +1116,17 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# The histogram falls along its line of slope $-1$ in all three pictures. The mixture starts lower and then flattens out at its own mismatch, and somewhere the lines cross. For the photographs that takes thousands of pixels. Now remember what PixelCNN++ uses the mixture for: the distribution of *one* pixel *given all the pixels before it*. No context is ever seen twice, so $n$ is about one.
-# That is why the sharing matters.
+# The histogram falls along its line of slope $-1$ in all three pictures. The mixture starts lower and then flattens
+# out at its own mismatch, and somewhere the lines cross. For the photographs that takes thousands of pixels. Now
+# remember what PixelCNN++ uses the mixture for: the distribution of *one* pixel *given all the pixels before it*. No
+# context is ever seen twice, so $n$ is about one. That is why the sharing matters.
 #
-# (On the digits the histogram is hard to beat at any $n$: with four fifths of the mass on one level there are few levels to learn. Fit and test use the same pool of pixels here; on a *different* photograph both would do much worse, a failure that no likelihood on held-out pixels of the same photograph shows.)
+# (On the digits the histogram is hard to beat at any $n$: with four fifths of the mass on one level there are few
+# levels to learn. Fit and test use the same pool of pixels here; on a *different* photograph both would do much
+# worse, a failure that no likelihood on held-out pixels of the same photograph shows.)
 #
-# One more thing about pixels before we believe these numbers. What does an *image* look like, if each pixel is drawn from our model?
+# One more thing about pixels before we believe these numbers. What does an *image* look like, if each pixel is drawn
+# from our model?
 
 # %%
 def fit_positions(x, K, alpha=0.1):
@@ -1057,15 +1155,20 @@ packed = {"gzip": gzip.compress(raw, 9, mtime=0), "xz": lzma.compress(raw, prese
 print("the same held-out digits: " + ", ".join(f"{name} {8 * len(data) / len(raw):.2f} bits a pixel" for name, data in packed.items()))
 
 # %% [markdown]
-# Snow, and fog in the shape of a digit. Knowing the position of a pixel saves a quarter of a bit, and still gzip and xz, which know nothing about digits, make smaller files: they see that a pixel resembles its neighbours, and our model draws each pixel as if the others did not exist. Likelihood has told us, in bytes, what is missing. *Modelling the dependence between
-# pixels is the subject of the next lectures*; PixelCNN++ gets the colour photographs of CIFAR-10 down to 2.92 bits per colour value.
+# Snow, and fog in the shape of a digit. Knowing the position of a pixel saves a quarter of a bit, and still gzip and
+# xz, which know nothing about digits, make smaller files: they see that a pixel resembles its neighbours, and our
+# model draws each pixel as if the others did not exist. Likelihood has told us, in bytes, what is missing. *Modelling
+# the dependence between pixels is the subject of the next lectures*; PixelCNN++ gets the colour photographs of
+# CIFAR-10 down to 2.92 bits per colour value.
 
 # %% [markdown]
 # ## 12 Noticing what does not belong
 #
-# A model that knows what is probable should raise an alarm at what is not. Take the histogram-per-position model of digits and give every image its mean surprise, in bits per pixel:
+# A model that knows what is probable should raise an alarm at what is not. Take the histogram-per-position model of
+# digits and give every image its mean surprise, in bits per pixel:
 # $$S(x) = -\frac1D\sum_{j=1}^{D}\log_2 q_j(x_j) \tag{18}$$
-# We compare held-out digits with seven kinds of intruders. The **AUROC** is the probability that a random intruder surprises the model more than a random digit: 1 is a perfect alarm, 0.5 is a coin.
+# We compare held-out digits with seven kinds of intruders. The **AUROC** is the probability that a random intruder
+# surprises the model more than a random digit: 1 is a perfect alarm, 0.5 is a coin.
 
 # %%
 generator = torch.Generator().manual_seed(10)
@@ -1106,10 +1209,14 @@ right.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# Inverted digits, photographs and noise are caught without exception. Then look at the rest. Upside-down digits are barely noticed: half of the digits look like digits that way, and a model of single pixels has no idea of strokes. And the **blank** image, which is no digit at all, is *less* surprising than every real digit (AUROC 0): each of its pixels is the most common value.
-# High probability is not the same as being typical. A coin that shows heads 6 times in 10, thrown 1,000 times, has "all heads" as its single most probable outcome, and it will never happen.
+# Inverted digits, photographs and noise are caught without exception. Then look at the rest. Upside-down digits are
+# barely noticed: half of the digits look like digits that way, and a model of single pixels has no idea of strokes.
+# And the **blank** image, which is no digit at all, is *less* surprising than every real digit (AUROC 0): each of its
+# pixels is the most common value. High probability is not the same as being typical. A coin that shows heads 6 times
+# in 10, thrown 1,000 times, has "all heads" as its single most probable outcome, and it will never happen.
 #
-# What a typical image has is not a small surprise but the *usual* surprise. So measure the distance from it on both sides (Nalisnick et al. 2019b):
+# What a typical image has is not a small surprise but the *usual* surprise. So measure the distance from it on both
+# sides (Nalisnick et al. 2019b):
 # $$T(x) = \big|\,S(x) - \overline{S}_\text{train}\,\big| \tag{19}$$
 
 # %%
@@ -1124,14 +1231,21 @@ assert alarm["blank"] == 0 and auroc(T["blank"], T["test digits"]) > 0.9 and ala
 print("one histogram for all pixels: shuffling an image does not change its surprise at all (checked for all test digits)")
 
 # %% [markdown]
-# The blank image is now caught. The price is paid elsewhere: the subtler intruders are caught a little less often than before, because being *too* surprising was good evidence and half of it is given away. And the last line is the plainest warning of all. A model can only notice what it models: to the one-histogram model a digit with its pixels shuffled *is* a digit.
+# The blank image is now caught. The price is paid elsewhere: the subtler intruders are caught a little less often
+# than before, because being *too* surprising was good evidence and half of it is given away. And the last line is the
+# plainest warning of all. A model can only notice what it models: to the one-histogram model a digit with its pixels
+# shuffled *is* a digit.
 #
-# Deep models do not escape this. Flows, VAEs and PixelCNNs trained on photographs of CIFAR-10 give *higher* likelihood to house numbers from SVHN than to photographs (Nalisnick et al. 2019a). Likelihood is an honest measure of how well a model predicts data like its own. It is not by itself a test of belonging.
+# Deep models do not escape this. Flows, VAEs and PixelCNNs trained on photographs of CIFAR-10 give *higher*
+# likelihood to house numbers from SVHN than to photographs (Nalisnick et al. 2019a). Likelihood is an honest measure
+# of how well a model predicts data like its own. It is not by itself a test of belonging.
 
 # %% [markdown]
 # ## Results
 #
-# What this notebook measured, collected for the results table of the course. The entries called *paper* are what eq. (9) predicts for the histogram, and measurements of the same two models on the 100-valued data of the Berkeley course CS294-158, another data set of the same kind and size; they are yardsticks, not a reproduction.
+# What this notebook measured, collected for the results table of the course. The entries called *paper* are what eq.
+# (9) predicts for the histogram, and measurements of the same two models on the 100-valued data of the Berkeley
+# course CS294-158, another data set of the same kind and size; they are yardsticks, not a reproduction.
 
 # %%
 record(histogram_excess=1e3 * excess["histogram"], unit="mnat", paper=1e3 * 99 / 16_000, source="eq. (9): (K-1)/2n")
@@ -1150,29 +1264,46 @@ record(upside_down_auroc=alarm["upside down"], unit="AUROC of the surprise S")
 # %% [markdown]
 # ## Takeaways
 #
-# - Maximum likelihood for a free table of probabilities is counting. Its test loss exceeds the entropy by $(K-1)/(2n)$, whatever the truth looks like.
-# - A mixture of discretised logistics shares what it learns between neighbours, is normalised by construction (open end slices!), and needs $3M-1$ numbers. It pays for its mismatch instead of for its size.
-# - Never subtract two nearly equal probabilities. Factor, then add logarithms: the loss stays finite and, more important, the gradient stays useful.
-# - Gradient descent finds the minimum downhill from its start. When counts suffice, use them: the exact gradient of everything for the price of one small batch.
-# - Negative log-likelihood is distance from the truth plus a constant, and it is file size. A promise of bits can be kept to within a few bytes.
-# - Likelihood judges how well data is predicted. It does not see what the model leaves out, and the most probable image is not a typical one.
+# - Maximum likelihood for a free table of probabilities is counting. Its test loss exceeds the entropy by
+#   $(K-1)/(2n)$, whatever the truth looks like.
+# - A mixture of discretised logistics shares what it learns between neighbours, is normalised by construction (open
+#   end slices!), and needs $3M-1$ numbers. It pays for its mismatch instead of for its size.
+# - Never subtract two nearly equal probabilities. Factor, then add logarithms: the loss stays finite and, more
+#   important, the gradient stays useful.
+# - Gradient descent finds the minimum downhill from its start. When counts suffice, use them: the exact gradient of
+#   everything for the price of one small batch.
+# - Negative log-likelihood is distance from the truth plus a constant, and it is file size. A promise of bits can be
+#   kept to within a few bytes.
+# - Likelihood judges how well data is predicted. It does not see what the model leaves out, and the most probable
+#   image is not a typical one.
 #
 # ## Exercises
 #
-# 1. Let $q = \operatorname{softmax}(\ell)$ with free logits $\ell_k$. Show that the gradient of (3) is $q - \hat p$. Fit the histogram by gradient descent and watch how long it takes for what eq. (4) does at once.
-# 2. Repeat the learning curve with $\alpha = 0.01$, 1 and 5. Which wins at 50 readings, which at 50,000? Can you choose $\alpha$ without knowing the truth?
-# 3. The truth is made of Gaussians. Replace $\sigma$ by $\Phi$ in eq. (10). What is the excess with two components? Which of the two bells needs more care in the tails, and why does eq. (12) have no simple analogue?
-# 4. From the bad start, find *one* change (step size, batch size, initial scales, another optimiser) that lets gradient descent reach the good solution.
-# 5. Give each of the ten digit classes its own histogram per position, and classify the held-out digits with Bayes' rule. How far does it get without any network?
-# 6. Model *pairs*: a $256\times256$ histogram of a pixel and its left neighbour, used as $P(x_j \mid x_{j-1})$. Which $\alpha$ does it need? Does it beat gzip? You have then built the model of the next lecture.
+# 1. Let $q = \operatorname{softmax}(\ell)$ with free logits $\ell_k$. Show that the gradient of (3) is $q - \hat p$.
+#    Fit the histogram by gradient descent and watch how long it takes for what eq. (4) does at once.
+# 2. Repeat the learning curve with $\alpha = 0.01$, 1 and 5. Which wins at 50 readings, which at 50,000? Can you
+#    choose $\alpha$ without knowing the truth?
+# 3. The truth is made of Gaussians. Replace $\sigma$ by $\Phi$ in eq. (10). What is the excess with two components?
+#    Which of the two bells needs more care in the tails, and why does eq. (12) have no simple analogue?
+# 4. From the bad start, find *one* change (step size, batch size, initial scales, another optimiser) that lets
+#    gradient descent reach the good solution.
+# 5. Give each of the ten digit classes its own histogram per position, and classify the held-out digits with Bayes'
+#    rule. How far does it get without any network?
+# 6. Model *pairs*: a $256\times256$ histogram of a pixel and its left neighbour, used as $P(x_j \mid x_{j-1})$. Which
+#    $\alpha$ does it need? Does it beat gzip? You have then built the model of the next lecture.
 #
 # ## References
 #
 # - C. E. Shannon (1948). A mathematical theory of communication. *Bell System Technical Journal* 27(3), 379-423.
-# - R. E. Krichevsky, V. K. Trofimov (1981). The performance of universal encoding. *IEEE Transactions on Information Theory* 27(2), 199-207.
+# - R. E. Krichevsky, V. K. Trofimov (1981). The performance of universal encoding. *IEEE Transactions on Information
+#   Theory* 27(2), 199-207.
 # - L. Devroye (1986). *Non-Uniform Random Variate Generation*. Springer. Inversion and its alternatives.
 # - D. P. Kingma, J. Ba (2015). Adam: a method for stochastic optimization. arXiv:1412.6980.
-# - T. Salimans, A. Karpathy, X. Chen, D. P. Kingma (2017). PixelCNN++: improving the PixelCNN with discretized logistic mixture likelihood and other modifications. arXiv:1701.05517.
-# - E. Nalisnick, A. Matsukawa, Y. W. Teh, D. Gorur, B. Lakshminarayanan (2019a). Do deep generative models know what they don't know? arXiv:1810.09136.
-# - E. Nalisnick, A. Matsukawa, Y. W. Teh, B. Lakshminarayanan (2019b). Detecting out-of-distribution inputs to deep generative models using typicality. arXiv:1906.02994.
-# - R. Bamler (2022). Understanding entropy coding with asymmetric numeral systems (ANS): a statistician's perspective. arXiv:2201.01741. The `constriction` library.
+# - T. Salimans, A. Karpathy, X. Chen, D. P. Kingma (2017). PixelCNN++: improving the PixelCNN with discretized
+#   logistic mixture likelihood and other modifications. arXiv:1701.05517.
+# - E. Nalisnick, A. Matsukawa, Y. W. Teh, D. Gorur, B. Lakshminarayanan (2019a). Do deep generative models know what
+#   they don't know? arXiv:1810.09136.
+# - E. Nalisnick, A. Matsukawa, Y. W. Teh, B. Lakshminarayanan (2019b). Detecting out-of-distribution inputs to deep
+#   generative models using typicality. arXiv:1906.02994.
+# - R. Bamler (2022). Understanding entropy coding with asymmetric numeral systems (ANS): a statistician's
+#   perspective. arXiv:2201.01741. The `constriction` library.

@@ -307,7 +307,7 @@ def outputs():
     from nbclient import NotebookClient
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=60, kernel_name="python3", shutdown_kernel="immediate").execute()
     return [cell.outputs for cell in notebook.cells]
 
 

@@ -103,7 +103,7 @@ _FASHION = (
 )
 _SHAKESPEARE = (
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
-    "https://raw.githubusercontent.com/jcjohnson/torch-rnn/master/data/tiny-shakespeare.txt",
+    "https://cdn.jsdelivr.net/gh/karpathy/char-rnn@master/data/tinyshakespeare/input.txt",
 )
 
 
@@ -159,7 +159,7 @@ def fetch(name, *, timeout=(5, 20)):
         except ValueError:  # pooch's word for a wrong hash
             tried.append(f"{url}: sent something else, its SHA-256 is wrong")
         except OSError as error:  # what requests raises, and a cache folder that cannot be written
-            tried.append(f"{url}: {type(error).__name__}: {str(error)[:200]}")
+            tried.append(f"{url}: {_root(error)}")
     raise FileNotFoundError(f"no copy of {name} could be had. Tried:\n  " + "\n  ".join(tried)
                             + "\nPut the file into a folder and name that folder in $COURSE_DATA to work offline.")
 
@@ -190,6 +190,13 @@ def _download(url, path, sha256, timeout):
 
     get = pooch.HTTPDownloader(timeout=timeout, chunk_size=1 << 14)
     return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=path.name, path=path.parent, downloader=get))
+
+
+def _root(error):
+    """What lies at the bottom of requests' error around urllib3's error around the socket's, in one short line."""
+    while inner := [e for e in (getattr(error, "reason", None), *error.args) if isinstance(e, Exception)]:
+        error = inner[0]
+    return f"{type(error).__name__}: {str(error)[:150]}"
 
 
 def _sha256(path):

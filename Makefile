@@ -1,0 +1,38 @@
+# make lab       install what is missing, open JupyterLab on the start page (NO_BROWSER=1: print its address)
+# make test      install what is missing, run the whole suite
+# make grade     grade the sample class, print where the report is
+# make notebooks build lectures/, labs/, solutions/, samples/ from source/
+# make lint      ruff over sources and notebooks
+# make clean     remove .venv and reports
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+HEADLESS := $(if $(filter Linux,$(shell uname)),$(if $(DISPLAY)$(WAYLAND_DISPLAY),,1))
+LAB := 01
+
+.PHONY: lab test grade notebooks lint clean
+.DEFAULT_GOAL := lab
+
+$(READY): pyproject.toml constraints.txt grader/install.py
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found; name one: make PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) grader/install.py
+
+lab: $(READY)
+	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/START.md \
+		$(if $(NO_BROWSER)$(HEADLESS),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
+
+test: $(READY)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+
+grade: $(READY)
+	@$(BIN)/grade run $(LAB) samples/$(notdir $(wildcard samples/$(LAB)_*))
+
+notebooks: $(READY)
+	@$(BIN)/grade build
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+
+clean:
+	rm -rf .venv grades
