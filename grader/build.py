@@ -15,7 +15,7 @@ import nbformat
 
 from grader import answers
 from grader.course import ROOT, CourseError, topics
-from grader.source import assemble, expected_path, read_source
+from grader.source import BEGIN, END, assemble, expected_path, read_source
 
 START, README = "START.md", "README.md"
 MARKS = ("<!-- topics: built by `grade build` -->", "<!-- /topics -->")
@@ -41,7 +41,7 @@ def build(stems, say=print):
             if executed:
                 notebook = execute(notebook, source, path)
             if kind == "solutions":  # now that the expectations are known: run again, and every check has to pass
-                _write(expected_path(stem), json.dumps(expected_values(notebook), sort_keys=True) + "\n")
+                _write(expected_path(stem), expected_text(notebook))
                 notebook = execute(assemble(source, kind), source, path)
                 _must_pass(notebook, source)
             _write(path, dump(notebook))
@@ -105,12 +105,13 @@ def execute(notebook, source, path):
 
 
 def _place(source, cell, row):
-    """file:line in the source for row `row` of a built cell; the builder's own first line in the cell is taken off."""
+    """file:line in the source for row `row` of a built cell."""
     cells, _ = read_source(source)
     for made in cells:
         if made.id == cell.id:
-            stamped = 1 if made.options.get("task") or made.options.get("check") else 0
-            line = made.line + max(1, row - stamped)
+            stamped = {"task", "check"} & made.options.keys()  # the builder's own first line
+            kept = [n for n, text in enumerate(made.text.splitlines(), 1) if text.strip() not in (BEGIN, END)]
+            line = made.line + kept[max(0, min(row - 1 - len(stamped), len(kept) - 1))]
             return f"{source.relative_to(ROOT)}:{line} (cell {cell.id})"
     return f"{source.relative_to(ROOT)}:1 (cell {cell.id})"
 
@@ -124,8 +125,8 @@ def _last_line(error):
     return lines[-1] if lines else type(error).__name__
 
 
-def expected_values(notebook):
-    """What a solution published, by check: {"lab", "source", "checks": {check: {"task", "points", "values"}}}."""
+def expected_text(notebook):
+    """What a solution published, as JSON: {"lab", "source", "checks": {check: {"task", "points", "values"}}}."""
     from grader.compare import published
 
     checks = {}
@@ -134,7 +135,7 @@ def expected_values(notebook):
         if facts.get("role") != "check":
             continue
         values = published(cell.outputs)
-        where = f"solution {notebook.metadata.course.topic}, {facts['check']}"
+        where = f"source/labs/{notebook.metadata.course.topic}.py (check {facts['check']})"
         if not values:
             raise CourseError(f"{where}: nothing was published")
         for name, value in values.items():
@@ -142,7 +143,8 @@ def expected_values(notebook):
                 raise CourseError(f"{where}: value {name!r} is not numbers: {value['error']}")
         checks[facts["check"]] = {"task": facts["task"], "points": facts["points"], "values": values}
     course = notebook.metadata.course
-    return {"lab": course.topic, "source": course.source, "checks": checks}
+    content = {"lab": course.topic, "source": course.source, "checks": checks}
+    return json.dumps(content, sort_keys=True) + "\n"
 
 
 def _must_pass(notebook, source):
@@ -185,7 +187,10 @@ def stale(stems):
     problems = []
     for stem in stems:
         for kind, source, path, executed in outputs_of(stem):
-            problems += [f"{path.relative_to(ROOT)}: {why}" for why in _stale_notebook(kind, source, path, executed)]
+            found = _stale_notebook(kind, source, path, executed)
+            problems += [f"{path.relative_to(ROOT)}: {why}" for why in found]
+            if kind == "solutions" and not found:
+                problems += _stale_text(expected_path(stem), expected_text(nbformat.read(path, as_version=4)))
         for path, text in answers.sample_class(stem).items():
             problems += _stale_text(path, text)
     for path, text in map_of_topics().items():
@@ -224,12 +229,6 @@ def _stale_notebook(kind, source, path, executed):
     bare.metadata = dict(bare.metadata, course={k: v for k, v in facts.items() if k != "outputs"})
     if json.dumps(bare, sort_keys=True) != json.dumps(fresh, sort_keys=True):
         return ["edited by hand: it is not what its source gives"]
-    if kind == "solutions":
-        made = json.dumps(expected_values(built), sort_keys=True) + "\n"
-        return [
-            e.split(": ", 1)[1] + f" ({expected_path(path.stem).name})"
-            for e in _stale_text(expected_path(path.stem), made)
-        ]
     return []
 
 

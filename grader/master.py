@@ -135,7 +135,8 @@ def reference(master, seed):
 def own(master, cells, seed, *, less=(), without=()):
     """The student's code cells in their order, the master's set-up first and its checks put back.
 
-    A check stands where the student's copy of it stands, if that is below the task; else before the next task.
+    A check stands where the student's copy of it stands, if that is below the task; else before the next task; at the
+    end if there is no cell for the task.
     less: indices of cells to leave out; without: names of checks to leave out.
     """
     last = {cell.name: n for n, cell in enumerate(cells) if cell.role == "task"}
@@ -145,7 +146,7 @@ def own(master, cells, seed, *, less=(), without=()):
         task = last.get(check.task, -1)
         following = [n for n in last.values() if n > task >= 0]
         place = min(following, default=len(cells)) - 1
-        if stands.get(name, -1) > task:
+        if stands.get(name, -1) > task >= 0:
             place = stands[name]
         after.setdefault(place, []).append(name)
     made = _Notebook(master, seed)

@@ -10,10 +10,11 @@ Only what ipywidgets 7.7 and 8 share is used.
 
 import functools
 import inspect
-import io
 import math
 
 import numpy as np
+
+from utils.plot import alt_text, png
 
 LAYOUT = {"width": "520px", "max_width": "100%"}
 
@@ -120,7 +121,7 @@ class _Picture:
     def show(self, figure):
         from IPython.display import Image, display
 
-        image = Image(data=_png(figure), metadata={"alt": _alt(figure)})
+        image = Image(data=_png(figure), metadata={"alt": alt_text(figure)})
         if self._handle is None:
             self._handle = display(image, display_id=True)
         else:
@@ -137,16 +138,9 @@ def _png(figure):
 
     if not isinstance(figure, Figure):
         raise TypeError(f"draw must return a matplotlib Figure, got {type(figure).__name__}")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    data = png(figure)
     plt.close(figure)  # or the notebook would show it a second time
-    return buffer.getvalue()
-
-
-def _alt(figure):
-    """The figure's titles, for readers who hear pictures instead of seeing them."""
-    titles = [figure.get_suptitle(), *(ax.get_title() for ax in figure.axes)]
-    return "; ".join(title.replace("\n", ", ") for title in titles if title)
+    return data
 
 
 def _show_widget(widget, text):

@@ -129,7 +129,7 @@ def sample_histogram(probs, n, *, generator=None):
     return inverse_cdf(probs, torch.rand(n, generator=generator))
 
 
-# %% wrong="normal_noise" points=1.5 why="randn is not uniform"
+# %% wrong="normal_noise" points=2 why="randn is not uniform"
 def inverse_cdf(probs, u):
     c = probs.cumsum(0)
     return torch.searchsorted(c / c[-1], u, right=True).clamp(max=len(probs) - 1)

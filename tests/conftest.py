@@ -1,0 +1,64 @@
+"""What several tests need: the command, as its users call it, and a tiny course in a folder of its own."""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = "90_tiny"
+
+
+def grade(*arguments, root=ROOT, check=None, **environment):
+    """Run the `grade` command in a process of its own; check: the exit status it must have."""
+    done = subprocess.run(
+        [sys.executable, "-m", "grader.cli", *map(str, arguments)],
+        cwd=root,
+        env={**os.environ, "COURSE_ROOT": str(root), "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    if check is not None:
+        assert done.returncode == check, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def entries(out):
+    """{student: entry} of the grades.json in a folder."""
+    return {entry["student"]: entry for entry in json.loads((Path(out) / "grades.json").read_text())["submissions"]}
+
+
+def verdicts(entry):
+    return {row["check"]: row["verdict"] for row in entry["checks"]}
+
+
+def copy_of_tiny(folder):
+    """The tiny course with the real `utils`, not built."""
+    shutil.copytree(ROOT / "tests" / "grader" / "course", folder)
+    shutil.copytree(ROOT / "utils", folder / "utils", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, worker_id):
+    """The tiny course, built: once for all workers. Read only: copy it to change it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "tiny-course"
+    with (folder.parent / "tiny.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "solutions").is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+            grade("build", root=copy_of_tiny(folder), check=0)
+    return folder
+
+
+@pytest.fixture
+def own_tiny(tiny, tmp_path):
+    """A copy of the built tiny course that a test may change."""
+    return Path(shutil.copytree(tiny, tmp_path / "course"))
