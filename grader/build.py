@@ -18,7 +18,6 @@ from grader.course import ROOT, CourseError, topics
 from grader.source import BEGIN, END, assemble, expected_path, read_source
 
 START, README = "START.md", "README.md"
-MARKS = ("<!-- topics: built by `grade build` -->", "<!-- /topics -->")
 
 
 def outputs_of(stem):
@@ -47,7 +46,7 @@ def build(stems, say=print):
             _write(path, dump(notebook))
         for path, text in answers.sample_class(stem).items():
             _write(path, text)
-    for path, text in map_of_topics().items():
+    for path, text in derived().items():
         _write(path, text)
 
 
@@ -155,8 +154,24 @@ def _must_pass(notebook, source):
         raise CourseError(f"{source.relative_to(ROOT)}:1: value {name!r} differs between two runs of the solution")
 
 
+def derived():
+    """START.md and README.md with their built parts, the map of topics and the table of results: {path: text}."""
+    made = {}
+    for name in (START, README):
+        path = ROOT / name
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            for part, rows in {"topics": map_of_topics, "results": table_of_results}.items():
+                first, last = f"<!-- {part}: built by `grade build` -->", f"<!-- /{part} -->"
+                if first in text and last in text:
+                    before, after = text.split(first, 1)[0], text.split(last, 1)[1]
+                    text = f"{before}{first}\n{rows()}\n{last}{after}"
+            made[path] = text
+    return made
+
+
 def map_of_topics():
-    """START.md and README.md with the table of topics as they are now: {path: text}."""
+    """A Markdown table with a row a topic."""
     rows = ["| topic | lecture | lab | what it is about |", "|---|---|---|---|"]
     for stem in topics():
         facts, links = {}, {"lectures": "", "labs": ""}
@@ -167,19 +182,26 @@ def map_of_topics():
                 facts = facts or course
                 points = sum(cell.options["points"] for cell in cells if "task" in cell.options)
                 extra = f", {points:g} points" if kind == "labs" else ""
-                links[kind] = (
-                    f"[{'read' if kind == 'lectures' else 'do'}]({kind}/{stem}.ipynb), {course['minutes']} min{extra}"
-                )
+                verb = "read" if kind == "lectures" else "do"
+                links[kind] = f"[{verb}]({kind}/{stem}.ipynb), {course['minutes']} min{extra}"
         rows.append(f"| {facts['title']} | {links['lectures']} | {links['labs']} | {facts['summary']} |")
-    table, made = "\n".join(rows), {}
-    for name in (START, README):
-        path = ROOT / name
-        if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            if MARKS[0] in text:
-                before, rest = text.split(MARKS[0], 1)
-                made[path] = f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{rest.split(MARKS[1], 1)[-1]}"
-    return made
+    return "\n".join(rows)
+
+
+def table_of_results():
+    """A Markdown table of what the built lectures recorded."""
+    rows = ["| lecture | result | value | unit | paper | budget, device |", "|---|---|---|---|---|---|"]
+    for stem in topics():
+        path = ROOT / "lectures" / f"{stem}.ipynb"
+        cells = nbformat.read(path, as_version=4).cells if path.is_file() else []
+        for output in (output for cell in cells for output in cell.get("outputs", [])):
+            if r := output.get("data", {}).get("application/vnd.course.record+json"):
+                paper = "" if r["paper"] is None else f"{r['paper']:g}"
+                if r["source"]:
+                    paper = f"{paper} ({r['source']})".strip()
+                result = f"{r['name']} | {r['value']:.4g} | {r['unit']} | {paper} | {r['budget']}, {r['device']}"
+                rows.append(f"| [{stem.split('_')[0]}](lectures/{stem}.ipynb) | {result} |")
+    return "\n".join(rows)
 
 
 def stale(stems):
@@ -193,7 +215,7 @@ def stale(stems):
                 problems += _stale_text(expected_path(stem), expected_text(nbformat.read(path, as_version=4)))
         for path, text in answers.sample_class(stem).items():
             problems += _stale_text(path, text)
-    for path, text in map_of_topics().items():
+    for path, text in derived().items():
         problems += _stale_text(path, text)
     known = {path for stem in topics() for *_, path, _ in outputs_of(stem)}
     for folder in ("lectures", "labs", "solutions"):

@@ -1,7 +1,7 @@
-"""`python3 grader/install.py`: makes `.venv` and installs the course into it. Standard library only; Python 3.11 or newer.
+"""`python3 grader/install.py`: makes `.venv` and installs the course into it. Standard library only.
 
 torch comes as the CPU build on a machine without an NVIDIA GPU (on Linux the plain package is the CUDA build, several
-gigabytes). COURSE_TORCH_INDEX names another index to take it from, "" none; COURSE_CONSTRAINTS="" takes newest releases.
+gigabytes). COURSE_TORCH_INDEX names another index to take it from, "" none; COURSE_CONSTRAINTS="" takes the newest.
 """
 
 import json
@@ -32,7 +32,7 @@ def torch_options():
 
 
 def _has_local_wheels():
-    """Has this machine's pip a torch of its own to offer (a local index or folder), so that no other index is needed?"""
+    """Does a local index or folder that this machine's pip is set up with offer torch? Then no other is needed."""
     listing = [sys.executable, "-m", "pip", "config", "list"]
     for line in subprocess.run(listing, capture_output=True, text=True).stdout.splitlines():
         for place in line.partition("=")[2].strip("'\"").split():
@@ -50,7 +50,7 @@ def pip(*arguments):
 
 
 def main():
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older one may well be what runs this file
         sys.exit(f"install: the course needs Python 3.11 or newer, this is {sys.version.split()[0]}")
     if not (BIN / "python").exists() and not (BIN / "python.exe").exists():
         try:

@@ -6,6 +6,8 @@ notebook = alone(master, cells, "fit_histogram", seed=7)   # one task, the solut
 """
 
 import hashlib
+import re
+import symtable
 from dataclasses import dataclass
 
 import nbformat
@@ -120,20 +122,54 @@ class _Notebook:
         return new_notebook(cells=self.cells, metadata={"kernelspec": KERNELSPEC})
 
 
+def _names(source):
+    """(bound, used): the global names that a cell binds and those it reads; every word of it where it is not Python."""
+    try:
+        scopes = [symtable.symtable(source, "cell", "exec")]
+    except (SyntaxError, ValueError, RecursionError):
+        words = set(re.findall(r"[^\W\d]\w*", source))
+        return words, words
+    bound = {s.get_name() for s in scopes[0].get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    used = {s.get_name() for s in scopes[0].get_symbols() if s.is_referenced()}
+    while scopes:
+        scopes += scopes[0].get_children()
+        used |= {s.get_name() for s in scopes.pop(0).get_symbols() if s.is_global()}
+    return bound, used
+
+
+def needed(master, sources):
+    """Ids of the lab's given cells that grading has to run: those that bind a name which `sources` or a check reads.
+
+    The others are there to look at (a plot of the student's own histogram), and take most of a lab's time.
+    """
+    wanted = set().union(*(_names(source)[1] for source in sources))
+    for check in master.checks.values():
+        bound, used = _names(check.source)
+        wanted |= used - bound  # ours: what a check binds, it binds first
+    kept = {given.id for given in master.given if given.setup}
+    todo = [(given, *_names(given.source)) for given in master.given if not given.setup]
+    while more := [(given, used) for given, bound, used in todo if given.id not in kept and bound & wanted]:
+        for given, used in more:
+            kept.add(given.id)
+            wanted |= used
+    return kept
+
+
 def reference(master, seed):
     """The solution, with the checks of this seed."""
     made = _Notebook(master, seed)
+    kept = needed(master, master.tasks.values())
     sources = {given.id: given.source for given in master.given}
     for role, name in master.order:
         if role == "check":
             made.check(name)
-        else:
+        elif role == "task" or name in kept:
             made.add(master.tasks[name] if role == "task" else sources[name])
     return made.notebook()
 
 
 def own(master, cells, seed, *, less=(), without=()):
-    """The student's code cells in their order, the master's set-up first and its checks put back.
+    """The student's code cells in their order, the master's set-up first and its checks put back; see `needed`.
 
     A check stands where the student's copy of it stands, if that is below the task; else before the next task; at the
     end if there is no cell for the task.
@@ -149,10 +185,15 @@ def own(master, cells, seed, *, less=(), without=()):
         if stands.get(name, -1) > task >= 0:
             place = stands[name]
         after.setdefault(place, []).append(name)
+    given = {given.id: given.source.strip() for given in master.given}
+    untouched = [cell.role == "given" and cell.source.strip() == given[cell.name] for cell in cells]
+    theirs = [cell for cell, same in zip(cells, untouched, strict=True) if cell.role != "check" and not same]
+    kept = needed(master, [cell.source for cell in theirs])
     made = _Notebook(master, seed)
     made.setup()
     for n in range(-1, len(cells)):
-        if n >= 0 and n not in less and cells[n].role not in ("setup", "check"):
+        idle = n in less or cells[n].role in ("setup", "check") or (untouched[n] and cells[n].name not in kept)
+        if n >= 0 and not idle:
             made.add(cells[n].source, cell=n, task=cells[n].name if cells[n].role == "task" else None)
         for name in after.get(n, []):
             if name not in without:
@@ -174,7 +215,8 @@ def alone(master, cells, task, seed, *, less=(), without=()):
         if n not in less and (cell.role == "extra" or (cell.role == "task" and cell.name == task))
     ]
     made = _Notebook(master, seed)
-    sources = {given.id: given.source for given in master.given}
+    kept = needed(master, [*master.tasks.values(), *(cells[n].source for n in mine)])
+    sources = {given.id: given.source for given in master.given if given.id in kept}
     first = min(n for n, (_, name) in enumerate(master.order) if name == task)
     stop = max(n for n, (role, name) in enumerate(master.order) if role == "check" and master.checks[name].task == task)
     for n, (role, name) in enumerate(master.order[: stop + 1]):
@@ -185,6 +227,6 @@ def alone(master, cells, task, seed, *, less=(), without=()):
             made.check(name)
         elif role == "task":
             made.add(master.tasks[name])
-        elif role == "given":
+        elif role == "given" and name in kept:
             made.add(sources[name])
     return made.notebook()

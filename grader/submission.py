@@ -136,6 +136,9 @@ def _identify(item, source, master):
     known |= {cell.id: ("setup" if cell.setup else "given", cell.id) for cell in master.given}
     cell_id = item.get("id")
     if isinstance(cell_id, str) and cell_id in known:
+        set_up = [given.source.strip() for given in master.given if given.setup]
+        if known[cell_id][0] == "setup" and source.strip() not in set_up:  # something was typed into it
+            return "extra", ""
         return known[cell_id]
     metadata = item.get("metadata")
     facts = metadata.get("course") if isinstance(metadata, dict) else None

@@ -1,6 +1,7 @@
 """The checks of every lab are tested: wrong answers lose their own task's points, unusual right ones get all.
 
-One `grade run` grades all answers of a topic, each handed in as a lab in which every other task is solved.
+One `grade run` grades all answers of a topic. A hand-in holds one answer to every task, all right or all wrong, so
+that each has to earn exactly its own worth beside the others: a task that builds on a wrong one keeps its points.
 """
 
 import json
@@ -12,24 +13,33 @@ from conftest import ROOT, entries, grade
 from grader.answers import hand_in, read_answers
 
 TOPICS = sorted(path.stem for path in (ROOT / "source" / "labs").glob("*.py"))
-ANSWERS = {(stem, f"{a.task}--{a.name}"): a for stem in TOPICS for a in read_answers(stem)}
+
+
+def packed(stem):
+    """{student: {task: answer}}: the k-th right answers of all tasks are one hand-in, the k-th wrong ones another."""
+    found, count = {}, {}
+    for answer in read_answers(stem):
+        kind = "right" if answer.right else "wrong"
+        count[answer.task, kind] = count.get((answer.task, kind), 0) + 1
+        found.setdefault(f"{kind}-{count[answer.task, kind]}", {})[answer.task] = answer
+    return found
+
+
+PACKED = {(stem, student): answers for stem in TOPICS for student, answers in packed(stem).items()}
+ANSWERS = [(*key, task) for key, answers in PACKED.items() for task in answers]
 
 
 @pytest.fixture(scope="session")
 def graded(tmp_path_factory):
-    """{(topic, student): entry}, from one run a topic with a seed that nobody has seen; COURSE_TEST_SEED repeats one."""
+    """{(topic, student): entry} from one run a topic, with a seed nobody has seen; COURSE_TEST_SEED repeats one."""
     found = {}
     for stem in TOPICS:
         folder, out = tmp_path_factory.mktemp(stem), tmp_path_factory.mktemp(f"{stem}-out")
-        hand_ins = {
-            "untouched": hand_in(stem),
-            "solution": hand_in(stem, solution=True),
-            **{
-                student: hand_in(stem, {a.task: a.text}, solution=True)
-                for (topic, student), a in ANSWERS.items()
-                if topic == stem
-            },
-        }
+        hand_ins = {"untouched": hand_in(stem), "solution": hand_in(stem, solution=True)}
+        for (topic, student), answers in PACKED.items():
+            if topic == stem:
+                texts = {task: answer.text for task, answer in answers.items()}
+                hand_ins[student] = hand_in(stem, texts, solution=True)
         for student, notebook in hand_ins.items():
             (folder / f"{student}.ipynb").write_text(json.dumps(notebook))
         seed = os.environ.get("COURSE_TEST_SEED")
@@ -47,13 +57,23 @@ def by_task(entry, what):
 
 
 @pytest.mark.xdist_group("answers")
-@pytest.mark.parametrize("key", ANSWERS, ids=lambda key: f"{key[0][:2]}-{key[1]}")
-def test_answer_earns_what_it_is_worth_and_nothing_else_changes(graded, key):
-    answer, entry = ANSWERS[key], graded[key]
+@pytest.mark.parametrize(("stem", "student", "task"), ANSWERS)
+def test_an_answer_earns_what_it_is_worth(graded, stem, student, task):
+    answer, entry = PACKED[stem, student][task], graded[stem, student]
+    worth = by_task(entry, "max")[task] if answer.right else answer.points
+    rows = [row for row in entry["checks"] if row["task"] == task]
+    told = f"{answer.name}: {answer.why}\n{json.dumps(rows, indent=1)[:3000]}"
+    assert by_task(entry, "points")[task] == pytest.approx(worth), told
+    assert answer.right or worth < by_task(entry, "max")[task], f"{answer.name} loses nothing"
+
+
+@pytest.mark.xdist_group("answers")
+@pytest.mark.parametrize(("stem", "student"), PACKED)
+def test_a_task_that_is_solved_keeps_its_points_whatever_stands_beside_it(graded, stem, student):
+    entry = graded[stem, student]
     got, most = by_task(entry, "points"), by_task(entry, "max")
-    expected = dict(most) if answer.right else {**most, answer.task: answer.points}
-    rows = [row for row in entry["checks"] if row["task"] == answer.task]
-    assert got == pytest.approx(expected), f"{answer.why}\n{json.dumps(rows, indent=1)[:3000]}"
+    solved = set(most) - set(PACKED[stem, student])
+    assert {task: got[task] for task in solved} == {task: most[task] for task in solved}
 
 
 @pytest.mark.xdist_group("answers")
@@ -68,7 +88,7 @@ def test_untouched_lab_scores_nothing_and_the_solution_all(graded, stem):
 def test_every_task_has_five_wrong_and_three_right_answers(stem):
     tasks = {cell.metadata.course.task for cell in hand_in(stem).cells if cell.metadata.get("course", {}).get("task")}
     for task in tasks:
-        answers = [a for (topic, _), a in ANSWERS.items() if topic == stem and a.task == task]
+        answers = [a for a in read_answers(stem) if a.task == task]
         assert sum(not a.right for a in answers) >= 5, task
         assert sum(a.right for a in answers) >= 3, task
         assert len({a.name for a in answers}) == len({a.text for a in answers}) == len(answers), task

@@ -1,6 +1,6 @@
 """Where to compute and how precisely, each choice with its reason; timing and memory that can be trusted.
 
-    device, why = pick_device()          # print both: a reader should see what ran where
+device, why = pick_device()          # print both: a reader should see what ran where
 """
 
 import os

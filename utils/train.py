@@ -1,7 +1,7 @@
 """Train, and say what came out: `budget` sizes a run, `fit` is the training loop, `record` shows a result and keeps it.
 
-    history = fit(lambda x: nll(model, x), model, images, steps=budget(smoke=20, cpu=600, gpu=20_000), batch_size=64)
-    record(test_nll=evaluate()["test"], unit="nats/image", paper=88.0, source="Germain et al. 2015, table 4")
+history = fit(lambda x: nll(model, x), model, images, steps=budget(smoke=20, cpu=600, gpu=20_000), batch_size=64)
+record(test_nll=evaluate()["test"], unit="nats/image", paper=88.0, source="Germain et al. 2015, table 4")
 """
 
 import base64
@@ -61,8 +61,22 @@ class History:
         return f"History({len(self.loss):,} steps in {self.seconds:.1f} s{went}{stopped})"
 
 
-def fit(loss_fn, params, data, *, steps, batch_size=None, lr=1e-2, optimizer=torch.optim.Adam, generator=None,
-        evaluate=None, every=None, live=False, device=None, unit="nats"):
+def fit(
+    loss_fn,
+    params,
+    data,
+    *,
+    steps,
+    batch_size=None,
+    lr=1e-2,
+    optimizer=torch.optim.Adam,
+    generator=None,
+    evaluate=None,
+    every=None,
+    live=False,
+    device=None,
+    unit="nats",
+):
     """Minimise the mean of loss_fn over the data by stochastic gradient descent.  Returns the History of the run.
 
     loss_fn: batch -> scalar tensor, in `unit`.           params: a Module, a tensor or a list of tensors.
@@ -135,8 +149,10 @@ def _checked(params, data, steps, batch_size, evaluate, every, device):
         raise ValueError(f"params and data must be on one device, got {' and '.join(devices)}")
     for i, p in enumerate(params):
         if not (p.requires_grad and p.is_leaf):
-            raise ValueError(f"params[{i}] of shape {tuple(p.shape)} must be a leaf that requires a gradient: "
-                             "make it with requires_grad=True, after all arithmetic")
+            raise ValueError(
+                f"params[{i}] of shape {tuple(p.shape)} must be a leaf that requires a gradient: "
+                "make it with requires_grad=True, after all arithmetic"
+            )
     sizes = [len(x) if x.ndim else 0 for x in tensors]
     if len(set(sizes)) > 1 or sizes[0] < 1:
         raise ValueError(f"every tensor in data needs the same number of rows, at least 1; got {sizes}")
@@ -179,8 +195,10 @@ class _Log:
         for value in values:
             if not math.isfinite(value):
                 before = f"{history.loss[-1]:.4g} a step before" if history.loss else "the first one"
-                raise FloatingPointError(f"the loss is {value} at step {len(history.loss) + 1} ({before}): lower lr, "
-                                         "or look in loss_fn for the log of 0, 0/0 or an overflowing exp")
+                raise FloatingPointError(
+                    f"the loss is {value} at step {len(history.loss) + 1} ({before}): lower lr, "
+                    "or look in loss_fn for the log of 0, 0/0 or an overflowing exp"
+                )
             history.loss.append(value)
         self.read_at = time.perf_counter()
         history.seconds = self.read_at - self.start
@@ -212,8 +230,16 @@ class _Bar:
         from tqdm import tqdm
 
         self.line = _Line() if in_notebook else None
-        self.bar = tqdm(total=steps, delay=SHOW_AFTER, mininterval=0.3, miniters=1, leave=False, unit=" steps",
-                        file=self.line or sys.stderr, ncols=80 if in_notebook else None)
+        self.bar = tqdm(
+            total=steps,
+            delay=SHOW_AFTER,
+            mininterval=0.3,
+            miniters=1,
+            leave=False,
+            unit=" steps",
+            file=self.line or sys.stderr,
+            ncols=80 if in_notebook else None,
+        )
 
     def update(self, history):
         self.bar.update(len(history.loss) - self.bar.n)
@@ -292,9 +318,15 @@ def record(*, unit, paper=None, source=None, **value):
     if paper is not None and not source:
         raise ValueError(f"paper={paper!r} needs its source: where does the paper say so?")
     [(name, ours)] = value.items()
-    row = {"name": name, "value": _finite(name, ours), "unit": unit,
-           "paper": None if paper is None else _finite("paper", paper), "source": source,
-           "budget": budget_name(), "device": describe(pick_device()[0])}
+    row = {
+        "name": name,
+        "value": _finite(name, ours),
+        "unit": unit,
+        "paper": None if paper is None else _finite("paper", paper),
+        "source": source,
+        "budget": budget_name(),
+        "device": describe(pick_device()[0]),
+    }
     beside = ("" if paper is None else f"paper: {row['paper']:.5g}") + (f" ({source})" if source else "")
     cells = [name, f"{row['value']:.5g} {unit}", beside.strip(), f"{row['budget']} budget, {row['device']}"]
     cells = [cell for cell in cells if cell]

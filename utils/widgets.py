@@ -8,6 +8,7 @@ The picture is an ordinary output that the controls replace, not a part of the w
 Only what ipywidgets 7.7 and 8 share is used.
 """
 
+import base64
 import functools
 import inspect
 import math
@@ -119,13 +120,15 @@ class _Picture:
         self._handle = None
 
     def show(self, figure):
-        from IPython.display import Image, display
+        from IPython.display import display
 
-        image = Image(data=_png(figure), metadata={"alt": alt_text(figure)})
+        alt = alt_text(figure)
+        bundle = {"image/png": base64.b64encode(_png(figure)).decode(), "text/plain": f"[picture: {alt}]"}
+        metadata = {"image/png": {"alt": alt}}
         if self._handle is None:
-            self._handle = display(image, display_id=True)
+            self._handle = display(bundle, metadata=metadata, raw=True, display_id=True)
         else:
-            self._handle.update(image)
+            self._handle.update(bundle, metadata=metadata, raw=True)
 
     def fail(self, error):
         self._handle.update({"text/plain": f"{type(error).__name__}: {error}"}, raw=True)

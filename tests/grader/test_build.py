@@ -37,7 +37,8 @@ def test_lab_holds_nothing_of_the_solution_and_is_valid_python(tiny):
     for cell in lab.cells:
         if cell.cell_type == "code":
             compile(cell.source, cell.id, "exec")
-            assert cell.outputs == [] and cell.execution_count is None
+            assert cell.outputs == []
+            assert cell.execution_count is None
 
 
 def test_same_source_same_bytes(own_tiny):

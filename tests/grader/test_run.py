@@ -166,7 +166,10 @@ CLASS = {
         {**FULL, "total-1": "fail"},
     ),
 }
-CHEAT = "import numpy, utils.checks\nnumpy.isclose = utils.checks.compare = lambda *a, **k: (True, '')\nutils.checks._now.seed = 0"
+CHEAT = (
+    "import numpy, utils.checks\nutils.checks._now.seed = 0\n"
+    "numpy.isclose = utils.checks.compare = lambda *a, **k: (True, '')"
+)
 CORRUPT = {
     "empty": b"",
     "not-json": b"{'cells': []}",

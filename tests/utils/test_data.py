@@ -26,15 +26,18 @@ def test_the_shipped_digits_are_the_shipped_file_in_another_order():
     assert (images.shape, images.dtype) == ((10_000, 28, 28), torch.uint8)
     assert (labels.shape, labels.dtype) == ((10_000,), torch.int64)
     with np.load(Path(data.__file__).with_name("mnist10k.npz")) as shipped:
-        pairs = [sorted(map(bytes, np.c_[x.reshape(10_000, -1), y])) for x, y in
-                 ((shipped["images"], shipped["labels"]), (images.numpy(), labels.numpy().astype(np.uint8)))]
+        pairs = [
+            sorted(map(bytes, np.c_[x.reshape(10_000, -1), y]))
+            for x, y in ((shipped["images"], shipped["labels"]), (images.numpy(), labels.numpy().astype(np.uint8)))
+        ]
     assert pairs[0] == pairs[1]
 
 
 def test_the_order_of_the_digits_never_changes():
     images, labels = data.digits()
     assert hashlib.sha256(images.numpy().tobytes() + labels.numpy().tobytes()).hexdigest() == (
-        "68b75d3d3e3cfa54d2c0c5e828d23823a5035b2af3b72de7768279cc7128e444")
+        "68b75d3d3e3cfa54d2c0c5e828d23823a5035b2af3b72de7768279cc7128e444"
+    )
 
 
 def test_a_few_digits_are_the_first_of_all_and_of_every_class():
@@ -273,8 +276,9 @@ def tiny(net, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_DATA", str(folder))
 
 
-@pytest.mark.parametrize("load", [data.digits_test, data.fashion_mnist, lambda: data.fashion_mnist("test"),
-                                  lambda: data.digits("full")])
+@pytest.mark.parametrize(
+    "load", [data.digits_test, data.fashion_mnist, lambda: data.fashion_mnist("test"), lambda: data.digits("full")]
+)
 def test_fetched_sets_keep_image_and_label_together(tiny, load):
     images, labels = load()
     assert (images.shape, images.dtype, labels.dtype) == ((5, 28, 28), torch.uint8, torch.int64)
@@ -308,7 +312,9 @@ def test_full_digits_fall_back_to_what_ships_and_say_so(offline):
 
 @pytest.mark.parametrize("load", [data.digits_test, data.fashion_mnist, data.tiny_shakespeare])
 def test_what_does_not_ship_names_what_was_tried(offline, load):
-    with pytest.raises(FileNotFoundError, match=r"no copy of .* could be had. Tried:\n(  /.*: not there\n)+  http://127"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no copy of .* could be had. Tried:\n(  /.*: not there\n)+  http://127"
+    ):
         load()
 
 

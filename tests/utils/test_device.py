@@ -20,10 +20,17 @@ def nothing_asked(monkeypatch):
 
 def test_importing_utils_loads_nothing_heavy():
     heavy = ("matplotlib.pyplot", "IPython", "ipywidgets", "pooch", "requests", "sklearn", "PIL")
-    code = ("import sys, utils, utils.device, utils.train, utils.data; "
-            f"print(*(m for m in {heavy!r} if m in sys.modules), sep=',')")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "COURSE_DATA": "/no/such/folder"})
+    code = (
+        "import sys, utils, utils.device, utils.train, utils.data; "
+        f"print(*(m for m in {heavy!r} if m in sys.modules), sep=',')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "COURSE_DATA": "/no/such/folder"},
+    )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
@@ -66,11 +73,14 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
         pick_device()
 
 
-@pytest.mark.parametrize(("capability", "dtype", "says"), [
-    ((7, 5), torch.float16, "needs a gradient scaler"),
-    ((8, 0), torch.bfloat16, "8.0 has bfloat16"),
-    ((9, 0), torch.bfloat16, "9.0"),
-])
+@pytest.mark.parametrize(
+    ("capability", "dtype", "says"),
+    [
+        ((7, 5), torch.float16, "needs a gradient scaler"),
+        ((8, 0), torch.bfloat16, "8.0 has bfloat16"),
+        ((9, 0), torch.bfloat16, "9.0"),
+    ],
+)
 def test_the_autocast_dtype_follows_the_compute_capability(monkeypatch, capability, dtype, says):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     got, why = pick_dtype("cuda")

@@ -226,29 +226,47 @@ def test_precision_follows_pick_dtype_and_only_float16_is_scaled(monkeypatch, dt
 def test_a_gpu_learns_too(monkeypatch):
     model = nn.Linear(3, 1).cuda()
     (x, y), _, _ = line(1000)
-    history = fit(lambda b: (model(b[0])[:, 0] - b[1]).square().mean(), model, (x, y), steps=300, batch_size=100,
-                  device="cuda", generator=seeded())
+    history = fit(
+        lambda b: (model(b[0])[:, 0] - b[1]).square().mean(),
+        model,
+        (x, y),
+        steps=300,
+        batch_size=100,
+        device="cuda",
+        generator=seeded(),
+    )
     assert history.loss[-1] < 0.1 * history.loss[0]
     assert len(history.loss) == 300
 
 
-@pytest.mark.parametrize(("change", "error", "says"), [
-    ({"steps": 0}, ValueError, "steps must be a whole number, at least 1; got 0"),
-    ({"steps": 1e3}, ValueError, "got 1000.0"),
-    ({"batch_size": 61}, ValueError, r"batch_size must be None or in 1..60, the number of rows in data; got 61"),
-    ({"batch_size": 0}, ValueError, "got 0"),
-    ({"every": 5}, ValueError, "come with evaluate=; got every=5"),
-    ({"evaluate": lambda: 1.0}, TypeError, "must return a dict .* got 1.0"),
-    ({"params": []}, ValueError, "params holds no tensor"),
-    ({"params": [torch.zeros(4)]}, ValueError, r"params\[0\] of shape \(4,\) must be a leaf"),
-    ({"params": [torch.zeros(4, requires_grad=True) * 2]}, ValueError, r"params\[0\] of shape \(4,\) must be a leaf"),
-    ({"params": ["w"]}, TypeError, r"params\[0\] is a str"),
-    ({"params": torch.zeros(3, device="meta", requires_grad=True)}, ValueError, "one device, got cpu and meta"),
-    ({"data": torch.zeros(60).numpy()}, TypeError, r"data\[0\] is a ndarray"),
-    ({"data": (torch.zeros(60, 3), torch.zeros(59))}, ValueError, r"same number of rows, at least 1; got \[60, 59\]"),
-    ({"loss_fn": lambda batch: batch[0]}, ValueError, r"must return a scalar tensor, got shape \(60, 3\); is a"),
-    ({"loss_fn": lambda batch: 1.0}, ValueError, "must return a scalar tensor, got 1.0"),
-])
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"steps": 0}, ValueError, "steps must be a whole number, at least 1; got 0"),
+        ({"steps": 1e3}, ValueError, "got 1000.0"),
+        ({"batch_size": 61}, ValueError, r"batch_size must be None or in 1..60, the number of rows in data; got 61"),
+        ({"batch_size": 0}, ValueError, "got 0"),
+        ({"every": 5}, ValueError, "come with evaluate=; got every=5"),
+        ({"evaluate": lambda: 1.0}, TypeError, "must return a dict .* got 1.0"),
+        ({"params": []}, ValueError, "params holds no tensor"),
+        ({"params": [torch.zeros(4)]}, ValueError, r"params\[0\] of shape \(4,\) must be a leaf"),
+        (
+            {"params": [torch.zeros(4, requires_grad=True) * 2]},
+            ValueError,
+            r"params\[0\] of shape \(4,\) must be a leaf",
+        ),
+        ({"params": ["w"]}, TypeError, r"params\[0\] is a str"),
+        ({"params": torch.zeros(3, device="meta", requires_grad=True)}, ValueError, "one device, got cpu and meta"),
+        ({"data": torch.zeros(60).numpy()}, TypeError, r"data\[0\] is a ndarray"),
+        (
+            {"data": (torch.zeros(60, 3), torch.zeros(59))},
+            ValueError,
+            r"same number of rows, at least 1; got \[60, 59\]",
+        ),
+        ({"loss_fn": lambda batch: batch[0]}, ValueError, r"must return a scalar tensor, got shape \(60, 3\); is a"),
+        ({"loss_fn": lambda batch: 1.0}, ValueError, "must return a scalar tensor, got 1.0"),
+    ],
+)
 def test_a_wrong_argument_is_quoted(change, error, says):
     data, w, loss_fn = line()
     args = {"loss_fn": loss_fn, "params": [w], "data": data, "steps": 5, **change}
@@ -262,17 +280,21 @@ def test_a_wrong_argument_is_quoted(change, error, says):
 def test_a_record_is_printed_outside_ipython(capsys):
     record(test_nll=torch.tensor(88.25), unit="nats/image", paper=88.0, source="Germain et al. 2015, table 4")
     assert capsys.readouterr().out == (
-        "test_nll = 88.25 nats/image   paper: 88 (Germain et al. 2015, table 4)   cpu budget, cpu\n")
+        "test_nll = 88.25 nats/image   paper: 88 (Germain et al. 2015, table 4)   cpu budget, cpu\n"
+    )
 
 
-@pytest.mark.parametrize(("values", "error", "says"), [
-    ({}, TypeError, "one named value .* got none"),
-    ({"a": 1, "b": 2}, TypeError, "got a, b"),
-    ({"a": math.nan}, ValueError, "one finite number, got a=nan"),
-    ({"a": torch.ones(2)}, ValueError, "one finite number, got a=tensor"),
-    ({"a": "low"}, ValueError, "one finite number, got a='low'"),
-    ({"a": 1, "paper": 2}, ValueError, "paper=2 needs its source"),
-])
+@pytest.mark.parametrize(
+    ("values", "error", "says"),
+    [
+        ({}, TypeError, "one named value .* got none"),
+        ({"a": 1, "b": 2}, TypeError, "got a, b"),
+        ({"a": math.nan}, ValueError, "one finite number, got a=nan"),
+        ({"a": torch.ones(2)}, ValueError, "one finite number, got a=tensor"),
+        ({"a": "low"}, ValueError, "one finite number, got a='low'"),
+        ({"a": 1, "paper": 2}, ValueError, "paper=2 needs its source"),
+    ],
+)
 def test_a_wrong_record_is_quoted(values, error, says):
     with pytest.raises(error, match=says):
         record(unit="nats", **values)
@@ -280,7 +302,8 @@ def test_a_wrong_record_is_quoted(values, error, says):
 
 # ---------------------------------------------------------------- in a notebook
 
-CELLS = ['''
+CELLS = [
+    """
 import time, torch, utils.train
 from utils.train import fit, record
 utils.train.SHOW_AFTER = 0.1
@@ -289,15 +312,20 @@ def loss_fn(x):
     time.sleep(0.01)
     return (x * w).square().mean()
 x = torch.ones(8, 2)
-''', '''history = fit(loss_fn, w, x, steps=40)''', '''
+""",
+    """history = fit(loss_fn, w, x, steps=40)""",
+    """
 def evaluate():
     return {"test": loss_fn(x)}
 history = fit(loss_fn, w, x, steps=40, live=True, evaluate=evaluate)
-''', '''fit(lambda x: (x * w).square().mean(), w, x, steps=3);''', '''
+""",
+    """fit(lambda x: (x * w).square().mean(), w, x, steps=3);""",
+    """
 record(nll=history.loss[-1], unit="nats/<pixel>", source="us & them")
 import sys
 "matplotlib.pyplot" in sys.modules
-''']
+""",
+]
 
 
 @pytest.fixture(scope="module")
@@ -335,8 +363,14 @@ def test_a_record_is_published_as_data_and_as_a_row(outputs):
     shown, pyplot = outputs[4]
     row = dict(shown.data[RECORD])
     assert row.pop("value") > 0
-    assert row == {"name": "nll", "unit": "nats/<pixel>", "paper": None, "source": "us & them",
-                   "budget": "cpu", "device": "cpu"}
+    assert row == {
+        "name": "nll",
+        "unit": "nats/<pixel>",
+        "paper": None,
+        "source": "us & them",
+        "budget": "cpu",
+        "device": "cpu",
+    }
     assert json.loads(json.dumps(row)) == row
     assert "nats/&lt;pixel&gt;" in shown.data["text/html"]
     assert "(us &amp; them)" in shown.data["text/html"]

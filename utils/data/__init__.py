@@ -110,26 +110,34 @@ _SHAKESPEARE = (
 def _files(folder, mirrors, **sha256):
     """{"folder/train-images-idx3-ubyte.gz": File, ...} from train_images="<sha256> <sha256 of another packing>", ..."""
     names = {key: f"{key.replace('_', '-')}-idx{3 if 'images' in key else 1}-ubyte.gz" for key in sha256}
-    return {f"{folder}/{names[key]}": File(tuple(sha256[key].split()), tuple(m + names[key] for m in mirrors))
-            for key in sha256}
+    return {
+        f"{folder}/{names[key]}": File(tuple(sha256[key].split()), tuple(m + names[key] for m in mirrors))
+        for key in sha256
+    }
 
 
 FILES = {
-    **_files("mnist", _MNIST,
-             train_images="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-             train_labels="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-             t10k_images="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-             t10k_labels="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+    **_files(
+        "mnist",
+        _MNIST,
+        train_images="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        train_labels="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        t10k_images="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        t10k_labels="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
     # Fashion-MNIST's second hash: Debian's copy, the same bytes without the name in the gzip header.
-    **_files("fashion-mnist", _FASHION,
-             train_images="3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84 "
-                          "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
-             train_labels="a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845 "
-                          "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
-             t10k_images="346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073 "
-                         "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
-             t10k_labels="67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5 "
-                         "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"),
+    **_files(
+        "fashion-mnist",
+        _FASHION,
+        train_images="3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84 "
+        "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+        train_labels="a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845 "
+        "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+        t10k_images="346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073 "
+        "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+        t10k_labels="67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5 "
+        "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+    ),
     "tinyshakespeare.txt": File(("86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",), _SHAKESPEARE),
 }
 SYSTEM = Path("/usr/share/datasets")  # where Debian's data packages go
@@ -160,8 +168,11 @@ def fetch(name, *, timeout=(5, 20)):
             tried.append(f"{url}: sent something else, its SHA-256 is wrong")
         except OSError as error:  # what requests raises, and a cache folder that cannot be written
             tried.append(f"{url}: {_root(error)}")
-    raise FileNotFoundError(f"no copy of {name} could be had. Tried:\n  " + "\n  ".join(tried)
-                            + "\nPut the file into a folder and name that folder in $COURSE_DATA to work offline.")
+    raise FileNotFoundError(
+        f"no copy of {name} could be had. Tried:\n  "
+        + "\n  ".join(tried)
+        + "\nPut the file into a folder and name that folder in $COURSE_DATA to work offline."
+    )
 
 
 def cache_folder():

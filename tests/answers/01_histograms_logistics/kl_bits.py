@@ -21,9 +21,9 @@ def kl_bits(p, q):
     return (p * (p / q).log2()).sum()
 
 
-# %% wrong="small_number_added" points=1.5 why="1e-9 hides that q cannot code a value"
+# %% wrong="small_number_added" points=1.5 why="1e-12 hides that q cannot code a value"
 def kl_bits(p, q):
-    return (p * ((p + 1e-9) / (q + 1e-9)).log2()).sum()
+    return (p * ((p + 1e-12) / (q + 1e-12)).log2()).sum()
 
 
 # %% wrong="clamped_in_place" points=1.5 why="clamp_ alters the caller's p and q and hides the infinite cost"
