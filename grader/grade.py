@@ -5,13 +5,15 @@ second run, so that it costs its own task only; a task that failed is graded aga
 for the others, and the better of the two counts.
 """
 
+import os
 import re
 import secrets
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.util import Finalize
 
 from grader import master as notebooks
@@ -241,8 +243,9 @@ _kernels = None
 
 
 def _open(kind):
-    """In a worker: open kernels once for all its work, and close them with the process."""
+    """In a worker: open kernels once for all its work, and close them with the process; it ends with its parent."""
     global _kernels
+    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
     _kernels = Kernels(kind)
     Finalize(None, _kernels.close, exitpriority=10)
 

@@ -102,17 +102,18 @@ def _started(name):
 
 def encode(value):
     """A value as JSON: {"shape": [...], "data": [flat float64; NaN, inf as strings]}, or {"error": why not}."""
+    kind = type(value).__name__
     try:
         if hasattr(value, "detach"):
             value = value.detach().cpu().resolve_conj().numpy()
         array = np.asarray(value)
         if array.dtype == bool or array.dtype.kind not in "iuf":
-            return {"error": f"{type(value).__name__} of {array.dtype} where numbers were expected"}
+            return {"error": f"{kind} of {array.dtype} where numbers were expected"}
         if array.size > MAX_ELEMENTS:
             return {"error": f"{array.size} elements, at most {MAX_ELEMENTS} can be published"}
         flat = array.astype(np.float64).ravel().tolist()
     except Exception as error:  # a list of unequal rows, a tensor of a strange layout, an object that misbehaves
-        return {"error": f"{type(value).__name__} could not be read as numbers: {type(error).__name__}"}
+        return {"error": f"{kind} could not be read as numbers: {type(error).__name__}"}
     return {"shape": list(array.shape), "data": [x if math.isfinite(x) else str(x) for x in flat]}
 
 

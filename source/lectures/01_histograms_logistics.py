@@ -303,9 +303,9 @@ plt.show()
 
 # %% [markdown]
 # With 50 readings the histogram is a comb. It gives most levels probability exactly zero, and a single test reading
-# on one of them costs $-\log 0 = \infty$: the model said "never" and was wrong once. (The axis is cut: at 50 readings
-# some teeth are taller.) Nothing that level 41 taught it about itself is passed on to level 42. *A histogram does not
-# know that 41 and 42 are neighbours.*
+# on one of them makes the loss infinite, since $-\log 0 = \infty$. The model said "never" and was wrong once. (The
+# axis is cut: at 50 readings some teeth are taller.) Nothing that level 41 taught it about itself is passed on to
+# level 42. *A histogram does not know that 41 and 42 are neighbours.*
 #
 # The usual repair is to pretend that each level had been seen a fraction $\alpha$ of a time more than it was:
 # $$\hat p_k = \frac{n_k + \alpha}{n + \alpha K} \tag{8}$$
@@ -384,6 +384,7 @@ plt.show()
 
 # %%
 x_play = sample(p_true, 50_000, generator=torch.Generator().manual_seed(5))
+BINS = [2, 4, 5, 10, 20, 25, 50, 100]  # divisors of K
 
 
 def log_wide_bins(counts, bins):
@@ -394,27 +395,26 @@ def log_wide_bins(counts, bins):
 
 def bins_and_size(readings=200, bins=100):
     counts = count(x_play[:readings])
-    choices = [2, 4, 5, 10, 20, 25, 50, 100]
-    losses = torch.tensor([[nll_counts(log_wide_bins(counts, b), on) for b in choices] for on in (counts, p_true)])
+    losses = torch.tensor([[nll_counts(log_wide_bins(counts, b), on) for b in BINS] for on in (counts, p_true)])
     fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3))
     plot_pmf(left, log_wide_bins(counts, bins).exp(), color=MODEL, fill=True, label="model")
     plot_pmf(left, p_true, color="black", linewidth=1.2, label="truth")
     left.set(xlabel="level $k$", ylabel="probability", title=f"{readings:,} readings, {bins} bins", ylim=(0, 0.06))
     left.legend(loc="upper center")
-    right.plot(choices, losses[0], color=DATA, marker=".", label="training")
-    right.plot(choices, losses[1], color=MODEL, marker=".", label="test")
-    right.plot(bins, losses[1, choices.index(bins)], "o", color=MODEL, markersize=10, fillstyle="none")
+    right.plot(BINS, losses[0], color=DATA, marker=".", label="training")
+    right.plot(BINS, losses[1], color=MODEL, marker=".", label="test")
+    right.plot(bins, losses[1, BINS.index(bins)], "o", color=MODEL, markersize=10, fillstyle="none")
     right.axhline(entropy, color="gray", linewidth=1)
-    excess = 1e3 * (losses[1, choices.index(bins)] - entropy)
+    excess = 1e3 * (losses[1, BINS.index(bins)] - entropy)
     right.set(xscale="log", xlabel="bins", ylabel="$\\mathcal{L}$ (nats)")
     right.set_title(f"test loss {excess:.0f} mnat above the entropy")
-    right.set_xticks(choices, [str(b) for b in choices])
+    right.set_xticks(BINS, [str(b) for b in BINS])
     right.minorticks_off()
     right.legend()
     return fig
 
 
-explore(bins_and_size, readings=[50, 100, 200, 500, 1_000, 5_000, 10_000, 50_000], bins=[2, 4, 5, 10, 20, 25, 50, 100])
+explore(bins_and_size, readings=[50, 100, 200, 500, 1_000, 5_000, 10_000, 50_000], bins=BINS)
 
 # %% [markdown]
 # With 200 readings, 100 bins fit the training data best and the test data badly; 10 bins are best for the test data.
@@ -501,10 +501,11 @@ plt.show()
 # ## 6 Logarithms that survive
 #
 # Training needs $\log P(k)$ and its gradient, also where the model is badly wrong: at the start of training it always
-# is. Coded as written, eq. (10) fails there. In float32, $\sigma(17)$ is exactly 1, so beyond 17 scales from the mean
-# the difference of the two sigmoids is $1 - 1 = 0$, its logarithm $-\infty$ and its gradient not a number. The common
-# patch, clamping the difference at $10^{-12}$ before the logarithm, trades the crash for something quieter: the loss
-# goes flat, the gradient is *zero*, and a component that starts far away never learns where the data is.
+# is. Coded as written, eq. (10) fails there. In float32, $\sigma(17)$ is exactly 1, so for a reading more than 17
+# scales above the mean the difference of the two sigmoids is $1 - 1 = 0$, its logarithm $-\infty$ and its gradient
+# not a number. The common patch, clamping the difference at $10^{-12}$ before the logarithm, trades the crash for
+# something quieter: the loss goes flat, the gradient is *zero*, and a component that starts far away never learns
+# where the data is.
 #
 # The cure is algebra. Put $a = (k+\tfrac12-\mu)/s$ and $b = (k-\tfrac12-\mu)/s$, write both fractions over a common
 # denominator, and use $1-\sigma(b)=\sigma(-b)$:
@@ -680,10 +681,11 @@ plt.show()
 
 # %% [markdown]
 # The number above each picture is the loss above the truth's, in nats, on an infinite test set. Above, the good start
-# is close after a few dozen steps; the rest is polish. Below, the story is instructive. The components nearest to the
-# data are pulled hardest and win the weight of the others; then one broad bell does everybody's work in the middle of
-# the valley, with the other three at a weight of nearly zero, where hardly any gradient reaches them. The bad start
-# ends where a *single* logistic would.
+# is close after a few dozen steps; the rest is polish. Below, the story is instructive. Growing wide is quicker than
+# travelling, so within a few dozen steps the components become broad enough to reach the data; one of them takes over
+# nearly all the weight and slides to the middle of the valley. The pull on a component is proportional to its share
+# of the readings: the other three are left with none and stay where they are. The bad start ends where a *single*
+# logistic would.
 #
 # Both runs stayed finite, thanks to section 6, from a start at which the formula as written gives $-\infty$ on the
 # first batch. But finite is not good: a likelihood of this kind has many resting places, and gradient descent finds
@@ -920,8 +922,19 @@ assert excess["mixture of 4"] < excess["histogram"]
 # only for $q = p^\ast$ (since $\log t \le t - 1$, we have
 # $-\sum_k p^\ast_k\log\frac{q_k}{p^\ast_k} \ge -\sum_k (q_k - p^\ast_k) = 0$). *Maximising the likelihood is
 # minimising the divergence from the truth to the model*, and the excess we have been printing since section 4 is that
-# divergence.
-#
+# divergence. **Check.** Computed from its definition, the divergence is the excess of section 9.
+
+# %%
+def kl(p, log_q):
+    """Kullback-Leibler divergence from p to q, the second term of eq. (15), in nats."""
+    return (p * (p.log() - log_q)).sum()                                                          # (15)
+
+
+for name, log_q in [("histogram", log_hist), ("mixture of 4", log_mixture)]:
+    assert abs(kl(p_true, log_q) - excess[name]) < 1e-12
+    print(f"KL from the truth to the {name}: {1e3 * kl(p_true, log_q):.2f} mnat, its excess {1e3 * excess[name]:.2f} mnat")
+
+# %% [markdown]
 # There is a third reading, and it can be weighed on a scale. Shannon (1948): a code may spend $-\log_2 q_k$ bits on
 # value $k$, and no code can do better on data from $q$. A model $q$ is therefore a promise about the size of a file:
 # $$\text{bits} = \sum_{i=1}^n -\log_2 q_{x_i} = \frac{n\,\mathcal L(q)}{\ln 2} \tag{16}$$
