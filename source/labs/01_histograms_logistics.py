@@ -405,7 +405,7 @@ check(
     "bits, not nats.",
 )
 check(
-    impossible_value=heldout_nll(observed[:60], torch.cat([observed[60:], torch.tensor([12])]), 13, (0.0, 0.02, 2.0)),
+    impossible_value=heldout_nll(observed[:60], torch.cat([observed[60:], torch.tensor([12])]), 13, (0.0, 0.02, 20.0)),
     rtol=1e-4,
     hint="The value 12 occurs in the validation data only: with alpha = 0 the likelihood is 0 and its negative "
     "logarithm infinite. Finite: scored on the training data, or cut off? The others wrong: did the counts remember "

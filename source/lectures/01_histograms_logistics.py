@@ -922,7 +922,9 @@ assert excess["mixture of 4"] < excess["histogram"]
 # only for $q = p^\ast$ (since $\log t \le t - 1$, we have
 # $-\sum_k p^\ast_k\log\frac{q_k}{p^\ast_k} \ge -\sum_k (q_k - p^\ast_k) = 0$). *Maximising the likelihood is
 # minimising the divergence from the truth to the model*, and the excess we have been printing since section 4 is that
-# divergence. **Check.** Computed from its definition, the divergence is the excess of section 9.
+# divergence.
+#
+# **Check.** Computed from its definition, the divergence is the excess of section 9.
 
 # %%
 def kl(p, log_q):
@@ -932,7 +934,7 @@ def kl(p, log_q):
 
 for name, log_q in [("histogram", log_hist), ("mixture of 4", log_mixture)]:
     assert abs(kl(p_true, log_q) - excess[name]) < 1e-12
-    print(f"KL from the truth to the {name}: {1e3 * kl(p_true, log_q):.2f} mnat, its excess {1e3 * excess[name]:.2f} mnat")
+    print(f"KL from the truth to the {name}: {1e3 * kl(p_true, log_q):.2f} mnat, excess {1e3 * excess[name]:.2f} mnat")
 
 # %% [markdown]
 # There is a third reading, and it can be weighed on a scale. Shannon (1948): a code may spend $-\log_2 q_k$ bits on
