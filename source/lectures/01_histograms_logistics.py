@@ -210,7 +210,8 @@ plt.show()
 
 # %% [markdown]
 # Three of the 4,950 ways to pair two levels: each gives a bowl whose lowest point, zero, is the histogram itself.
-# (The function $-\log$ is convex, so $\mathcal L$ has one minimum and no traps. Enjoy this; it is the last time.)
+# (The function $-\log$ is convex, so $\mathcal L$ has one minimum and no traps. The mixtures of section 5 will not be
+# so kind.)
 #
 # **Query.** With probabilities in hand a question about a range of levels is a sum, and a question about a
 # *condition* is a quotient of two sums:
@@ -239,7 +240,8 @@ assert abs(saturated_if_sunny - (sunny == 99).double().mean()) < 0.03
 # which step it hits:
 # $$x = \min\{k : F_k > u\} \tag{7}$$
 # The dart hits step $k$ when $F_{k-1} \le u < F_k$. That range is $p_k$ long, so it happens with probability $p_k$.
-# This is **inverse-CDF sampling**; everything in this course that generates anything ends in some form of it.
+# This is **inverse-CDF sampling**; every model of this course that ends in a table of probabilities is sampled this
+# way.
 
 # %%
 def sample(p, n, *, generator):
@@ -435,8 +437,7 @@ explore(bins_and_size, readings=[50, 100, 200, 500, 1_000, 5_000, 10_000, 50_000
 # with no integral to compute. One bell has one hill, so add several, with weights $\pi_m$ that sum to one:
 # $$q_k = \sum_{m=1}^{M} \pi_m\, P(k \mid \mu_m, s_m) \tag{11}$$
 # This is the **mixture of discretised logistics**. It has $3M-1$ free parameters, whatever $K$ is. PixelCNN++
-# (Salimans et al. 2017) put it at the end of a network for images in place of a 256-way softmax, and it has stayed in
-# use since.
+# (Salimans et al. 2017) put it at the end of a network for images in place of a 256-way softmax.
 
 # %%
 def logistic_probs(mu, s, K, *, open_ends=True):
@@ -907,9 +908,7 @@ assert excess["mixture of 4"] < excess["histogram"]
 # The histogram pays about the $99/(2\cdot 8000) = 6.2$ mnat that (9) predicts. The mixture pays half of it or less,
 # although it is *wrong*: the truth is made of Gaussians, and a logistic bell has heavier sides. Part of its excess is
 # this mismatch, which no amount of data removes; the rest is the price of 11 parameters. (On the test set both
-# numbers come out a mnat or two away: 10,000 readings are not enough to measure such differences exactly.) For
-# comparison: the Berkeley course CS294-158 asks for the same two models on 100-valued data of its own and prints
-# 2.562 nats for its histogram and 2.555 for its mixture of four, a gap of 7 mnat in the same direction.
+# numbers come out a mnat or two away: 10,000 readings are not enough to measure such differences exactly.)
 
 # %% [markdown]
 # ## 10 Likelihood is distance from the truth, and it is file size
@@ -938,7 +937,8 @@ for name, log_q in [("histogram", log_hist), ("mixture of 4", log_mixture)]:
 
 # %% [markdown]
 # There is a third reading, and it can be weighed on a scale. Shannon (1948): a code may spend $-\log_2 q_k$ bits on
-# value $k$, and no code can do better on data from $q$. A model $q$ is therefore a promise about the size of a file:
+# value $k$, and on data from $q$ no code does better on average. A model $q$ is therefore a promise about the size of
+# a file:
 # $$\text{bits} = \sum_{i=1}^n -\log_2 q_{x_i} = \frac{n\,\mathcal L(q)}{\ln 2} \tag{16}$$
 # Fractions of bits cannot be spent symbol by symbol, but an **arithmetic coder** spends them on the whole message at
 # once. It keeps an interval, first $[0,1)$, and for each value shrinks it to that value's step of the staircase (6):
@@ -1121,6 +1121,9 @@ for ax, (name, (train_counts, test_counts)) in zip(axes, pixels.items(), strict=
     print(f"{name}: held-out bits a pixel: histogram {histogram_bits:.4f}, mixture of 10 {mixture_bits:.4f}")
 axes[0].set(yscale="log", ylabel="probability")
 plt.show()
+temple, flower = (count(photo.long(), 256) for photo in natural_images())
+own, other = (nll_counts(log_histogram(source), temple) / math.log(2) for source in (temple, flower))
+print(f"bits a pixel of the temple: {own:.2f} by its own histogram, {other:.2f} by that of the flower")
 
 # %% [markdown]
 # (The left axis is logarithmic: four fifths of all digit pixels are exactly 0, and the ink saturates near 253.) With
@@ -1159,14 +1162,15 @@ axes[0].legend()
 plt.show()
 
 # %% [markdown]
-# The histogram falls along its line of slope $-1$ in all three pictures. From a few hundred observations on the
-# mixture lies below it, several times over; then it flattens out at its own mismatch, and between ten and fifty
+# With enough data the histogram falls along a line of slope $-1$ in all three pictures. From a few hundred
+# observations on the mixture lies well below it; then it flattens out at its own mismatch, and between ten and fifty
 # thousand observations the lines cross. Now remember what PixelCNN++ uses the mixture for: the distribution of *one*
 # pixel *given all the pixels before it*. Hardly any such context is ever seen twice, so $n$ is about one. That is why
 # the sharing matters.
 #
-# (Fit and test use the same pool of pixels here. On a *different* photograph both models would do much worse, and no
-# likelihood on held-out pixels of the same photograph can warn of that.)
+# (All of this is about pixels from the same pool. The line printed under the pixels' histograms is a warning: the
+# histogram of the flower, asked about the temple, needs more than the eight bits that knowing nothing costs. No
+# held-out pixel of the flower could have told.)
 #
 # One more thing about pixels before we believe these numbers. What does an *image* look like, if each pixel is drawn
 # from our model?

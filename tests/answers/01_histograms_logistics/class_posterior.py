@@ -21,16 +21,6 @@ def class_posterior(log_likelihood, prior):
     return joint / joint.sum(1, keepdim=True)
 
 
-# %% wrong="small_number_in_the_denominator" points=2 why="1e-12 turns nan into 0"
-def fit_conditional(x, y, K, C, alpha):
-    return torch.stack([smooth_histogram(x[y == c], K, alpha) for c in range(C)])
-
-
-def class_posterior(log_likelihood, prior):
-    joint = log_likelihood.exp() * prior
-    return joint / (joint.sum(1, keepdim=True) + 1e-12)
-
-
 # %% wrong="normalised_over_data" points=1 why="columns sum to 1, not rows"
 def fit_conditional(x, y, K, C, alpha):
     return torch.stack([smooth_histogram(x[y == c], K, alpha) for c in range(C)])
@@ -49,15 +39,6 @@ def class_posterior(log_likelihood, prior):
     return (log_likelihood + prior).softmax(1)
 
 
-# %% wrong="prior_times_logs" points=1 why="multiplies logarithms with the prior"
-def fit_conditional(x, y, K, C, alpha):
-    return torch.stack([smooth_histogram(x[y == c], K, alpha) for c in range(C)])
-
-
-def class_posterior(log_likelihood, prior):
-    return (log_likelihood * prior).softmax(1)
-
-
 # %% wrong="prior_afterwards" points=1 why="multiplies by the prior after normalising: rows no longer sum to 1"
 def fit_conditional(x, y, K, C, alpha):
     return torch.stack([smooth_histogram(x[y == c], K, alpha) for c in range(C)])
@@ -74,15 +55,6 @@ def fit_conditional(x, y, K, C, alpha):
 
 def class_posterior(log_likelihood, prior):
     return (log_likelihood + prior.log()).log_softmax(1)
-
-
-# %% wrong="joint" points=1 why="not normalised"
-def fit_conditional(x, y, K, C, alpha):
-    return torch.stack([smooth_histogram(x[y == c], K, alpha) for c in range(C)])
-
-
-def class_posterior(log_likelihood, prior):
-    return (log_likelihood + prior.log()).exp()
 
 
 # %% wrong="softmax_of_probabilities" points=1 why="a softmax of probabilities instead of log-probabilities"
@@ -112,15 +84,6 @@ def fit_conditional(x, y, K, C, alpha):
 def class_posterior(log_likelihood, prior):
     joint = (log_likelihood - log_likelihood.max()).exp() * prior
     return joint / joint.sum(1, keepdim=True)
-
-
-# %% wrong="small_number_in_the_prior" points=1 why="clamps the prior at 0.01: an excluded class is possible again"
-def fit_conditional(x, y, K, C, alpha):
-    return torch.stack([smooth_histogram(x[y == c], K, alpha) for c in range(C)])
-
-
-def class_posterior(log_likelihood, prior):
-    return (log_likelihood + prior.clamp(min=0.01).log()).softmax(1)
 
 
 # %% wrong="normalised_jointly" points=2 why="the whole table sums to 1: that is P(x, y)"
@@ -173,27 +136,6 @@ def class_posterior(log_likelihood, prior):
 # %% wrong="divided_by_all" points=2 why="the number of all observations in place of the class's own"
 def fit_conditional(x, y, K, C, alpha):
     return torch.stack([(torch.bincount(x[y == c], minlength=K) + alpha) / (len(x) + alpha * K) for c in range(C)])
-
-
-def class_posterior(log_likelihood, prior):
-    return (log_likelihood + prior.log()).softmax(1)
-
-
-# %% wrong="labels_as_index" points=2 why="x[y] picks observations by the class number"
-def fit_conditional(x, y, K, C, alpha):
-    return torch.stack([smooth_histogram(x[y[y == c]], K, alpha) for c in range(C)])
-
-
-def class_posterior(log_likelihood, prior):
-    return (log_likelihood + prior.log()).softmax(1)
-
-
-# %% wrong="last_class_forgotten" points=2 why="range(C - 1), the last row left at zero"
-def fit_conditional(x, y, K, C, alpha):
-    table = torch.zeros(C, K)
-    for c in range(C - 1):
-        table[c] = smooth_histogram(x[y == c], K, alpha)
-    return table
 
 
 def class_posterior(log_likelihood, prior):

@@ -229,20 +229,6 @@ def fit_mixture(x, m, K):
     return tuple(t.detach() for t in params)
 
 
-# %% wrong="ignores_m" points=1 why="always fits one component, repeated"
-def fit_mixture(x, m, K):
-    p, values = torch.bincount(x, minlength=K) / len(x), torch.arange(K)
-    params = [torch.zeros(1), x.float().mean()[None], x.float().std().log()[None]]
-    params = [t.requires_grad_() for t in params]
-    optimiser = torch.optim.Adam(params, lr=0.1)
-    for _ in range(300):
-        optimiser.zero_grad()
-        loss = -(p * mixture_log_prob(values, *params, K)).sum()
-        loss.backward()
-        optimiser.step()
-    return tuple(t.detach().repeat(m) for t in params)
-
-
 # %% right="all_the_data" why="the loss as a mean over the observations, evenly spaced start, more steps"
 def fit_mixture(x, m, K):
     lo, hi = x.min().item(), x.max().item()

@@ -59,11 +59,6 @@ def kl_bits(p, q):
     return torch.special.entr(q).sum() / math.log(2) - torch.special.entr(p).sum() / math.log(2)
 
 
-# %% wrong="log_of_base_on_the_wrong_side" points=0 why="multiplies by ln 2 where it should divide"
-def kl_bits(p, q):
-    return torch.where(p > 0, p * (p / q).log(), 0).sum() * math.log(2)
-
-
 # %% wrong="negative" points=0 why="the sign: q over p"
 def kl_bits(p, q):
     return torch.where(p > 0, p * (q / p).log2(), 0).sum()

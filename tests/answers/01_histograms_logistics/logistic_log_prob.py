@@ -18,14 +18,6 @@ def logistic_log_prob(x, mu, log_s, K):
     return (upper - lower).clamp(min=1e-12).log()
 
 
-# %% wrong="small_number_added" points=1 why="log(P + 1e-8)"
-def logistic_log_prob(x, mu, log_s, K):
-    s = log_s.exp()
-    upper = torch.where(x == K - 1, 1.0, torch.sigmoid((x + 0.5 - mu) / s))
-    lower = torch.where(x == 0, 0.0, torch.sigmoid((x - 0.5 - mu) / s))
-    return (upper - lower + 1e-8).log()
-
-
 # %% wrong="float64_difference" points=1.5 why="float64 only moves the cliff further out"
 def logistic_log_prob(x, mu, log_s, K):
     mu, s = mu.double(), log_s.double().exp()
@@ -49,15 +41,6 @@ def logistic_log_prob(x, mu, log_s, K):
     first, last = torch.nn.functional.logsigmoid(a), torch.nn.functional.logsigmoid(-b)
     between = first + last + torch.log(-torch.expm1(-inverse_s))
     return torch.where(x == 0, first, torch.where(x == K, last, between))
-
-
-# %% wrong="ends_swapped" points=2 why="the two open ends are exchanged"
-def logistic_log_prob(x, mu, log_s, K):
-    inverse_s = torch.exp(-log_s)
-    a, b = (x + 0.5 - mu) * inverse_s, (x - 0.5 - mu) * inverse_s
-    first, last = torch.nn.functional.logsigmoid(a), torch.nn.functional.logsigmoid(-b)
-    between = first + last + torch.log(-torch.expm1(-inverse_s))
-    return torch.where(x == 0, last, torch.where(x == K - 1, first, between))
 
 
 # %% wrong="edges_at_integers" points=0.5 why="the bin of k reaches from k to k + 1"
@@ -125,30 +108,12 @@ def logistic_log_prob(x, mu, log_s, K):
     return torch.from_numpy(np.where(x == 0, first, np.where(x == K - 1, last, between)))
 
 
-# %% wrong="scale_detached" points=3.5 why="item() or detach() on the scale: no gradient in log_s"
-def logistic_log_prob(x, mu, log_s, K):
-    inverse_s = torch.exp(-log_s).detach() + 0 * log_s
-    a, b = (x + 0.5 - mu) * inverse_s, (x - 0.5 - mu) * inverse_s
-    first, last = torch.nn.functional.logsigmoid(a), torch.nn.functional.logsigmoid(-b)
-    between = first + last + torch.log(-torch.expm1(-inverse_s))
-    return torch.where(x == 0, first, torch.where(x == K - 1, last, between))
-
-
 # %% wrong="probabilities" points=0 why="returns the probability, not its logarithm"
 def logistic_log_prob(x, mu, log_s, K):
     s = log_s.exp()
     upper = torch.where(x == K - 1, 1.0, torch.sigmoid((x + 0.5 - mu) / s))
     lower = torch.where(x == 0, 0.0, torch.sigmoid((x - 0.5 - mu) / s))
     return upper - lower
-
-
-# %% wrong="bits" points=0 why="base 2"
-def logistic_log_prob(x, mu, log_s, K):
-    inverse_s = torch.exp(-log_s)
-    a, b = (x + 0.5 - mu) * inverse_s, (x - 0.5 - mu) * inverse_s
-    first, last = torch.nn.functional.logsigmoid(a), torch.nn.functional.logsigmoid(-b)
-    between = first + last + torch.log(-torch.expm1(-inverse_s))
-    return torch.where(x == 0, first, torch.where(x == K - 1, last, between)) / math.log(2)
 
 
 # %% wrong="factor_forgotten" points=1 why="sigma(a) sigma(-b) without the factor 1 - exp(-1/s); it matters less for narrow curves"
@@ -173,15 +138,6 @@ def logistic_log_prob(x, mu, log_s, K):
     inverse_s = torch.exp(-log_s)
     a, b = (x + 0.5 - mu) * inverse_s, (x - 0.5 - mu) * inverse_s
     first, last = torch.sigmoid(a).log(), torch.sigmoid(-b).log()
-    between = first + last + torch.log(-torch.expm1(-inverse_s))
-    return torch.where(x == 0, first, torch.where(x == K - 1, last, between))
-
-
-# %% wrong="scale_floor" points=1.5 why="clamps log_s at -1, so narrow curves are not what was asked"
-def logistic_log_prob(x, mu, log_s, K):
-    inverse_s = torch.exp(-log_s.clamp(min=-1))
-    a, b = (x + 0.5 - mu) * inverse_s, (x - 0.5 - mu) * inverse_s
-    first, last = torch.nn.functional.logsigmoid(a), torch.nn.functional.logsigmoid(-b)
     between = first + last + torch.log(-torch.expm1(-inverse_s))
     return torch.where(x == 0, first, torch.where(x == K - 1, last, between))
 

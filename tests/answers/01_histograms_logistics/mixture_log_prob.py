@@ -65,12 +65,6 @@ def mixture_log_prob(x, logits, mu, log_s, K):
     return (logits.log_softmax(0) + logistic_log_prob(x[:, None], mu, log_s, K)).max(1).values
 
 
-# %% wrong="sigmoid_weights" points=0 why="a sigmoid a weight: they do not sum to 1"
-def mixture_log_prob(x, logits, mu, log_s, K):
-    log_weights = torch.nn.functional.logsigmoid(logits)
-    return torch.logsumexp(log_weights + logistic_log_prob(x[:, None], mu, log_s, K), dim=1)
-
-
 # %% wrong="mean_over_data" points=0 why="returns one number, the mean"
 def mixture_log_prob(x, logits, mu, log_s, K):
     return torch.logsumexp(logits.log_softmax(0) + logistic_log_prob(x[:, None], mu, log_s, K), dim=1).mean()

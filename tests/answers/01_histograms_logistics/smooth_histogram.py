@@ -49,26 +49,6 @@ def heldout_nll(x_train, x_valid, K, alphas):
     return torch.stack([-smooth_histogram(x_train, K, alpha)[x_valid].log().mean() for alpha in alphas])
 
 
-# %% wrong="always_laplace" points=0 why="adds 1, whatever alpha is"
-def smooth_histogram(x, K, alpha):
-    return (torch.bincount(x, minlength=K) + 1) / (len(x) + K)
-
-
-def heldout_nll(x_train, x_valid, K, alphas):
-    return torch.stack([-smooth_histogram(x_train, K, alpha)[x_valid].log().mean() for alpha in alphas])
-
-
-# %% wrong="no_data_no_answer" points=0.5 why="a special case for n = 0 returns zeros; the held-out scores are right, but see below"
-def smooth_histogram(x, K, alpha):
-    if len(x) == 0:
-        return torch.zeros(K)
-    return (torch.bincount(x, minlength=K) + alpha) / (len(x) + alpha * K)
-
-
-def heldout_nll(x_train, x_valid, K, alphas):
-    return torch.stack([smooth_histogram(x_train, K, alpha)[x_valid].log().mean() for alpha in alphas])
-
-
 # %% wrong="scored_on_training" points=1 why="judges on the data that were fitted"
 def smooth_histogram(x, K, alpha):
     return (torch.bincount(x, minlength=K) + alpha) / (len(x) + alpha * K)
@@ -115,17 +95,6 @@ def heldout_nll(x_train, x_valid, K, alphas):
     return torch.stack([-smooth_histogram(x_train, K, alpha)[x_valid].log().sum() for alpha in alphas])
 
 
-# %% wrong="mean_over_training_size" points=1 why="divides the validation sum by the number of training data"
-def smooth_histogram(x, K, alpha):
-    return (torch.bincount(x, minlength=K) + alpha) / (len(x) + alpha * K)
-
-
-def heldout_nll(x_train, x_valid, K, alphas):
-    return torch.stack(
-        [-smooth_histogram(x_train, K, alpha)[x_valid].log().sum() / len(x_train) for alpha in alphas]
-    )
-
-
 # %% wrong="bits" points=1 why="base 2 where nats are asked for"
 def smooth_histogram(x, K, alpha):
     return (torch.bincount(x, minlength=K) + alpha) / (len(x) + alpha * K)
@@ -135,15 +104,6 @@ def heldout_nll(x_train, x_valid, K, alphas):
     return torch.stack([-smooth_histogram(x_train, K, alpha)[x_valid].log2().mean() for alpha in alphas])
 
 
-# %% wrong="all_values_alike" points=1 why="averages over the K values, not over the validation data"
-def smooth_histogram(x, K, alpha):
-    return (torch.bincount(x, minlength=K) + alpha) / (len(x) + alpha * K)
-
-
-def heldout_nll(x_train, x_valid, K, alphas):
-    return torch.stack([-smooth_histogram(x_train, K, alpha).log().mean() for alpha in alphas])
-
-
 # %% wrong="small_number_in_the_log" points=2 why="1e-8 hides that a value is impossible"
 def smooth_histogram(x, K, alpha):
     return (torch.bincount(x, minlength=K) + alpha) / (len(x) + alpha * K)
@@ -151,6 +111,15 @@ def smooth_histogram(x, K, alpha):
 
 def heldout_nll(x_train, x_valid, K, alphas):
     return torch.stack([-(smooth_histogram(x_train, K, alpha)[x_valid] + 1e-8).log().mean() for alpha in alphas])
+
+
+# %% wrong="log_likelihood" points=1 why="the sign: a log-likelihood, to be made large"
+def smooth_histogram(x, K, alpha):
+    return (torch.bincount(x, minlength=K) + alpha) / (len(x) + alpha * K)
+
+
+def heldout_nll(x_train, x_valid, K, alphas):
+    return torch.stack([smooth_histogram(x_train, K, alpha)[x_valid].log().mean() for alpha in alphas])
 
 
 # %% wrong="counts_remember" points=1 why="the same counts grow by every alpha in turn"
