@@ -2,6 +2,7 @@
 # make test      install what is missing, run the whole suite
 # make grade     grade the sample class, print where the report is
 # make notebooks build lectures/, labs/, solutions/, samples/ from source/
+# make bench    ours beside the peers (ONLY=01: one file), into bench/results.json
 # make lint      ruff over sources and notebooks
 # make clean     remove .venv and reports
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -11,7 +12,7 @@ READY := .venv/.ready
 HEADLESS := $(if $(filter Linux,$(shell uname)),$(if $(DISPLAY)$(WAYLAND_DISPLAY),,1))
 LAB := 01
 
-.PHONY: lab test grade notebooks lint clean
+.PHONY: lab test grade notebooks bench lint clean
 .DEFAULT_GOAL := lab
 
 $(READY): pyproject.toml constraints.txt grader/install.py
@@ -30,6 +31,9 @@ grade: $(READY)
 
 notebooks: $(READY)
 	@$(BIN)/grade build
+
+bench: $(READY)
+	@$(BIN)/python bench/common.py $(ONLY)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
