@@ -24,7 +24,7 @@ lab: $(READY)
 		$(if $(NO_BROWSER)$(HEADLESS),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: $(READY)
-	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 grade: $(READY)
 	@$(BIN)/grade run $(LAB) samples/$(notdir $(wildcard samples/$(LAB)_*))

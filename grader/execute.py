@@ -163,7 +163,9 @@ def _error(content):
 def run_notebook(notebook, *, kernels: Kernels, limits, expected=None):
     """Execute an assembled notebook in a kernel of its own. Returns a CellResult a cell, in order."""
     plugin = Grader(kernels, limits, expected)
-    options = ["-p", "nbval.plugin", "-p", "no:cacheprovider", "--noconftest", "-q", "--color=no", "--tb=no"]
+    options = ["-p", "nbval.plugin", "--noconftest", "-q", "--color=no", "--tb=no", "-c", "/dev/null"]
+    for idle in ("cacheprovider", "unraisableexception", "threadexception", "logging", "doctest", "faulthandler"):
+        options += ["-p", f"no:{idle}"]  # two of them collect garbage, which takes as long as all the rest
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
         path = Path(folder) / "submission.ipynb"
         nbformat.write(notebook, path)
@@ -171,7 +173,7 @@ def run_notebook(notebook, *, kernels: Kernels, limits, expected=None):
         alone = mock.patch.dict(os.environ, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="")
         with alone, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             status = pytest.main(
-                [*options, f"--rootdir={folder}", "-c", "/dev/null", str(path)], plugins=[_Named(plugin)]
+                [*options, f"--rootdir={folder}", f"--confcutdir={folder}", str(path)], plugins=[_Named(plugin)]
             )
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise RuntimeError(f"pytest ended with {status!r}:\n{log.getvalue()[-3000:]}")

@@ -111,7 +111,8 @@ class CourseKernel(RunningKernel):
     """nbval's kernel, with a process that we start and can kill. folder: where its cells run, its home."""
 
     def __init__(self, launch, folder):
-        self.folder = Path(tempfile.mkdtemp(prefix="k-", dir="/tmp" if os.name == "posix" else None))
+        short = len(tempfile.gettempdir()) < 80 or os.name != "posix"  # a socket's path has at most 107 bytes
+        self.folder = Path(tempfile.mkdtemp(prefix="k-", dir=None if short else "/tmp"))
         connection = self.folder / "c.json"
         transport = "ipc" if os.name == "posix" else "tcp"
         ip = str(self.folder / "s") if transport == "ipc" else "127.0.0.1"

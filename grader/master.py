@@ -155,6 +155,16 @@ def needed(master, sources):
     return kept
 
 
+def leans_on_others(master, cells, task):
+    """Does a task, as the student wrote it, read a name that another task's cell binds?"""
+    mine = [cell.source for cell in cells if cell.role == "extra" or (cell.role, cell.name) == ("task", task)]
+    mine += [master.checks[name].source for name in master.checks_of(task)]
+    others = [source for name, source in master.tasks.items() if name != task]
+    others += [cell.source for cell in cells if cell.role == "task" and cell.name != task]
+    used = set().union(*(_names(source)[1] for source in mine))
+    return not used.isdisjoint(set().union(*(_names(source)[0] for source in others)))
+
+
 def reference(master, seed):
     """The solution, with the checks of this seed."""
     made = _Notebook(master, seed)

@@ -46,16 +46,28 @@ def copy_of_tiny(folder):
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory, worker_id):
-    """The tiny course, built: once for all workers. Read only: copy it to change it."""
+def once(tmp_path_factory, worker_id):
+    """once(name, make): the folder that make(folder) filled, made by one of the test workers for all of them."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "tiny-course"
-    with (folder.parent / "tiny.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "solutions").is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-            grade("build", root=copy_of_tiny(folder), check=0)
-    return folder
+    shared = base if worker_id == "master" else base.parent
+
+    def get(name, make):
+        folder = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (shared / f"{name}.done").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                (shared / f"{name}.done").touch()
+        return folder
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def tiny(once):
+    """The tiny course, built. Read only: copy it to change it."""
+    return once("tiny-course", lambda folder: grade("build", root=copy_of_tiny(folder), check=0))
 
 
 @pytest.fixture

@@ -29,22 +29,26 @@ PACKED = {(stem, student): answers for stem in TOPICS for student, answers in pa
 ANSWERS = [(*key, task) for key, answers in PACKED.items() for task in answers]
 
 
+def grade_answers(stem, folder):
+    """Write the hand-ins of a topic into `folder` and grade them, with a seed nobody has seen or $COURSE_TEST_SEED."""
+    hand_ins = {"untouched": hand_in(stem), "solution": hand_in(stem, solution=True)}
+    for (topic, student), answers in PACKED.items():
+        if topic == stem:
+            texts = {task: answer.text for task, answer in answers.items()}
+            hand_ins[student] = hand_in(stem, texts, solution=True)
+    folder.mkdir()
+    for student, notebook in hand_ins.items():
+        (folder / f"{student}.ipynb").write_text(json.dumps(notebook))
+    seed = os.environ.get("COURSE_TEST_SEED")
+    grade("run", stem, folder, "--out", folder / "out", *(["--seed", seed] if seed else []), check=0)
+
+
 @pytest.fixture(scope="session")
-def graded(tmp_path_factory):
-    """{(topic, student): entry} from one run a topic, with a seed nobody has seen; COURSE_TEST_SEED repeats one."""
+def graded(once):
+    """{(topic, student): entry}, from one `grade run` a topic."""
     found = {}
     for stem in TOPICS:
-        folder, out = tmp_path_factory.mktemp(stem), tmp_path_factory.mktemp(f"{stem}-out")
-        hand_ins = {"untouched": hand_in(stem), "solution": hand_in(stem, solution=True)}
-        for (topic, student), answers in PACKED.items():
-            if topic == stem:
-                texts = {task: answer.text for task, answer in answers.items()}
-                hand_ins[student] = hand_in(stem, texts, solution=True)
-        for student, notebook in hand_ins.items():
-            (folder / f"{student}.ipynb").write_text(json.dumps(notebook))
-        seed = os.environ.get("COURSE_TEST_SEED")
-        grade("run", stem, folder, "--out", out, *(["--seed", seed] if seed else []), check=0)
-        print("seed", json.loads((out / "grades.json").read_text())["seed"])
+        out = once(f"answers-{stem}", lambda folder, stem=stem: grade_answers(stem, folder)) / "out"
         found |= {(stem, student): entry for student, entry in entries(out).items()}
     return found
 
@@ -56,7 +60,6 @@ def by_task(entry, what):
     return tasks
 
 
-@pytest.mark.xdist_group("answers")
 @pytest.mark.parametrize(("stem", "student", "task"), ANSWERS)
 def test_an_answer_earns_what_it_is_worth(graded, stem, student, task):
     answer, entry = PACKED[stem, student][task], graded[stem, student]
@@ -67,7 +70,6 @@ def test_an_answer_earns_what_it_is_worth(graded, stem, student, task):
     assert answer.right or worth < by_task(entry, "max")[task], f"{answer.name} loses nothing"
 
 
-@pytest.mark.xdist_group("answers")
 @pytest.mark.parametrize(("stem", "student"), PACKED)
 def test_a_task_that_is_solved_keeps_its_points_whatever_stands_beside_it(graded, stem, student):
     entry = graded[stem, student]
@@ -76,7 +78,6 @@ def test_a_task_that_is_solved_keeps_its_points_whatever_stands_beside_it(graded
     assert {task: got[task] for task in solved} == {task: most[task] for task in solved}
 
 
-@pytest.mark.xdist_group("answers")
 @pytest.mark.parametrize("stem", TOPICS)
 def test_untouched_lab_scores_nothing_and_the_solution_all(graded, stem):
     untouched, solution = graded[stem, "untouched"], graded[stem, "solution"]

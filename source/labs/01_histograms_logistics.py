@@ -912,13 +912,13 @@ print(
 
 # %% [markdown]
 # **And now with histograms alone, a real classifier.** Take every second row and column of the image and give each of
-# these 196 pixels a two-bin histogram per class, bright or not. Pretend that pixels are independent given the class
-# (that is called naive Bayes): the log-likelihood of an image is then a sum of 196 terms, and this is where your
-# `class_posterior` needs its logarithms.
+# these 196 pixels a two-bin histogram per class, bright or not, from 2,000 digits. Pretend that pixels are
+# independent given the class (that is called naive Bayes): the log-likelihood of an image is then a sum of 196 terms,
+# and this is where your `class_posterior` needs its logarithms.
 
 # %%
 bright = (images[:, ::2, ::2] > 127).flatten(1).long()  # (10000, 196), in {0, 1}
-pixels = torch.stack([fit_conditional(pixel, y_train, 2, 10, 0.5) for pixel in bright[:5000].T])  # (196, 10, 2)
+pixels = torch.stack([fit_conditional(pixel, labels[:2000], 2, 10, 0.5) for pixel in bright[:2000].T])  # (196, 10, 2)
 dark, lit = pixels.log().unbind(2)  # (196, 10) each
 x_new = bright[5000:].float()
 log_likelihood = x_new @ lit + (1 - x_new) @ dark  # (5000, 10)

@@ -165,9 +165,9 @@ def class_posterior(log_likelihood, prior):
 # %% right="loop" why="Python loops, largest term taken out by hand"
 def fit_conditional(x, y, K, C, alpha):
     table = torch.full((C, K), float(alpha), dtype=torch.float64)
-    for value, c in zip(x.tolist(), y.tolist()):
-        table[c, value] += 1
     for c in range(C):
+        for k in range(K):
+            table[c, k] += ((x == k) & (y == c)).sum()
         table[c] /= table[c].sum()
     return table
 

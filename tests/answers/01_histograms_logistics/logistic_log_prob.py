@@ -175,21 +175,18 @@ def logistic_log_prob(x, mu, log_s, K):
     return torch.where(x == 0, first, torch.where(x == K - 1, last, between))
 
 
-# %% right="loop" why="one component after the other, each kind of bin filled in through a mask"
+# %% right="masks" why="each of the three kinds of bin filled in through a mask, with its own formula"
 def logistic_log_prob(x, mu, log_s, K):
     log_sigma = torch.nn.functional.logsigmoid
-    x, mu, log_s = torch.broadcast_tensors(x, mu, log_s)
-    columns = []
-    for j in range(x.shape[-1]):
-        k, m, s = x[..., j], mu[..., j], log_s[..., j].exp()
-        out = torch.zeros(k.shape)
-        low, high, mid = k == 0, k == K - 1, (k > 0) & (k < K - 1)
-        out[low] = log_sigma((0.5 - m) / s)[low]
-        out[high] = log_sigma((m - (K - 1.5)) / s)[high]
-        k, m, s = k[mid], m[mid], s[mid]
-        out[mid] = log_sigma((k + 0.5 - m) / s) + log_sigma((m - k + 0.5) / s) + (-torch.expm1(-1 / s)).log()
-        columns.append(out)
-    return torch.stack(columns, dim=-1)
+    k, m, s = torch.broadcast_tensors(x, mu, log_s.exp())
+    out = torch.zeros(k.shape)
+    low, high = k == 0, k == K - 1
+    mid = ~(low | high)
+    out[low] = log_sigma((0.5 - m[low]) / s[low])
+    out[high] = log_sigma((m[high] - (K - 1.5)) / s[high])
+    k, m, s = k[mid], m[mid], s[mid]
+    out[mid] = log_sigma((k + 0.5 - m) / s) + log_sigma((m - k + 0.5) / s) + (-torch.expm1(-1 / s)).log()
+    return out
 
 
 # %% right="open_edges" why="moves the outer edges to infinity instead of choosing between formulas"

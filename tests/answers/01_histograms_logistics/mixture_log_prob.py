@@ -108,10 +108,12 @@ def mixture_log_prob(x, logits, mu, log_s, K):
     return (log_p + logits.double().log_softmax(0)[:, None]).logsumexp(0)
 
 
-# %% right="one_value_at_a_time" why="a Python loop over x"
+# %% right="stacked_list" why="a list comprehension over the components, stacked; weights with the logarithm written out"
 def mixture_log_prob(x, logits, mu, log_s, K):
-    log_weights = torch.nn.functional.log_softmax(logits, dim=-1)
-    return torch.stack([torch.logsumexp(log_weights + logistic_log_prob(value, mu, log_s, K), 0) for value in x])
+    log_weights = logits - logits.max()
+    log_weights = log_weights - log_weights.exp().sum().log()
+    parts = [w + logistic_log_prob(x, m, ell, K) for w, m, ell in zip(log_weights, mu, log_s)]
+    return torch.stack(parts).logsumexp(dim=0)
 
 
 # %% right="torch_distributions" why="log-weights from PyTorch's Categorical"

@@ -19,7 +19,6 @@ SCALE = 2.0
 # ## Double
 # Two times every number.
 
-
 # %% task="double" points=3 minutes=1
 def double(x):
     """Two times x. x: (n,) float32. Returns (n,)."""
@@ -27,7 +26,6 @@ def double(x):
     answer = SCALE * x
     return answer
     # END SOLUTION
-
 
 # %% check="double" points=1
 check(doubled=double(fresh(5)), hint="half or double?")
@@ -39,7 +37,6 @@ check(ratio=double(x) / x, linear=double(x + 1) - double(x), hint="a constant ad
 # %% [markdown]
 # ## Total
 
-
 # %% task="total" points=2 minutes=1
 def total(x):
     """Sum of the doubled numbers; calls double."""
@@ -47,13 +44,11 @@ def total(x):
     return double(x).sum()
     # END SOLUTION
 
-
 # %% check="total" points=2
 check(total=total(fresh(10)), hint="is it the sum?")
 
 # %% [markdown]
 # ## Draw
-
 
 # %% task="draw" points=1 minutes=1
 def draw(n, *, generator=None):
@@ -61,7 +56,6 @@ def draw(n, *, generator=None):
     # BEGIN SOLUTION
     return torch.rand(n, generator=generator)
     # END SOLUTION
-
 
 # %% check="draw" points=1
 u = draw(4000, generator=fresh_generator())
