@@ -127,27 +127,27 @@ print(f"never seen in training: {(p_train[held_out] == 0).sum()} of the {len(hel
 #
 # Lay the probabilities end to end: they tile the interval from 0 to 1. A uniform random number $u$ falls into tile $k$
 # with probability $p_k$, so the tile it falls into *is* a sample. With the right ends of the tiles
-# $c_k = p_0 + \dots + p_k$,
-# $$x(u) = \min\{k : u < c_k\}, \qquad u \sim \mathrm{Uniform}[0, 1) \tag{2}$$
+# $F_k = p_0 + \dots + p_k$,
+# $$x(u) = \min\{k : u < F_k\}, \qquad u \sim \mathrm{Uniform}[0, 1) \tag{2}$$
 # Mind the strict inequality: tile $k$ holds its left end, not its right one, and an empty tile holds nothing at all.
-# Mind the far end as well. Rounding can make $c_{K-1}$ a little less than 1, and a $u$ above it must still give a value
+# Mind the far end as well. Rounding can make $F_{K-1}$ a little less than 1, and a $u$ above it must still give a value
 # that the distribution can produce.
 #
 # Write the inversion first, as a function of given $u$, then the sampler that feeds it.
 #
 # <details><summary>Hint 1: the idea</summary>
 #
-# The $c_k$ are sorted, so finding the tile of $u$ is a search in a sorted list, the same for all $u$ at once.
+# The $F_k$ are sorted, so finding the tile of $u$ is a search in a sorted list, the same for all $u$ at once.
 #
 # </details>
 #
 # <details><summary>Hint 2: which side, and the far end</summary>
 #
-# $\min\{k: u < c_k\}$ is the number of $c_k$ that are $\le u$. A search that stops at $c_k < u$ differs from it exactly
-# where $u$ is equal to some $c_k$, for instance where $u = 0$ and $p_0 = 0$.
+# $\min\{k: u < F_k\}$ is the number of $F_k$ that are $\le u$. A search that stops at $F_k < u$ differs from it exactly
+# where $u$ is equal to some $F_k$, for instance where $u = 0$ and $p_0 = 0$.
 #
-# If the $c_k$ end at 0.9999990 and $u$ = 0.9999999, no $c_k$ is above $u$. Cutting the index off at $K-1$ is safe
-# only if $p_{K-1} > 0$. What can you do to the $c_k$ so that the last of them is exactly 1?
+# If the $F_k$ end at 0.9999990 and $u$ = 0.9999999, no $F_k$ is above $u$. Cutting the index off at $K-1$ is safe
+# only if $p_{K-1} > 0$. What can you do to the $F_k$ so that the last of them is exactly 1?
 #
 # </details>
 #
@@ -169,8 +169,8 @@ def inverse_cdf(probs, u):
     probabilities at the beginning, inside and at the end.
     """
     # BEGIN SOLUTION
-    c = probs.cumsum(0)
-    return torch.searchsorted(c / c[-1], u, right=True)  # (2)
+    cdf = probs.cumsum(0)
+    return torch.searchsorted(cdf / cdf[-1], u, right=True)  # (2)
     # END SOLUTION
 
 
@@ -405,7 +405,7 @@ check(
     "bits, not nats.",
 )
 check(
-    impossible_value=heldout_nll(observed[:60], torch.cat([observed[60:], torch.tensor([12])]), 13, (0.0, 0.02, 20.0)),
+    impossible_value=heldout_nll(observed[:60], torch.cat([observed[60:], torch.tensor([12])]), 13, (0.0, 5.0, 20.0)),
     rtol=1e-4,
     hint="The value 12 occurs in the validation data only: with alpha = 0 the likelihood is 0 and its negative "
     "logarithm infinite. Finite: scored on the training data, or cut off? The others wrong: did the counts remember "
@@ -482,7 +482,7 @@ def logistic_log_prob(x, mu, log_s, K):
     """Log-probability, in nats, of a logistic cut into the bins 0..K-1, the first and last open-ended, eq. (6).
 
     x: int64, in 0..K-1. mu, log_s: float32, any real number; the scale is s = exp(log_s). K >= 3.
-    The three broadcast: x (n, 1) with mu and log_s (m,) gives (n, m). Returns float of the broadcast shape.
+    The three broadcast: x (n, 1) with mu and log_s (M,) gives (n, M). Returns float of the broadcast shape.
     Finite, with finite gradients in mu and log_s (so: torch operations), and accurate to 1e-5, relative or absolute.
     The check tries 0.03 < s < 60,000, and x up to 1,200 scales from mu on both sides.
     """
@@ -587,22 +587,22 @@ plt.show()
 # ## 6 A mixture of them
 # **3 points · 10 minutes · medium**
 #
-# One logistic has one hump. A weighted sum of $m$ of them can take almost any shape:
-# $$\ln P(x) = \ln \sum_{j=1}^{m} \pi_j\, P(x \mid \mu_j, s_j), \qquad \pi = \mathrm{softmax}(\text{logits}) \tag{7}$$
-# The softmax makes any $m$ real numbers into weights, so that gradient descent may move them freely. The trap is
-# the outer logarithm: you have the $\ln P(x \mid \mu_j, s_j)$, and to exponentiate them would undo all the care of
+# One logistic has one hump. A weighted sum of $M$ of them can take almost any shape:
+# $$\ln P(x) = \ln \sum_{m=1}^{M} \pi_m\, P(x \mid \mu_m, s_m), \qquad \pi = \mathrm{softmax}(\text{logits}) \tag{7}$$
+# The softmax makes any $M$ real numbers into weights, so that gradient descent may move them freely. The trap is
+# the outer logarithm: you have the $\ln P(x \mid \mu_m, s_m)$, and to exponentiate them would undo all the care of
 # task 5.
 #
 # <details><summary>Hint 1: the idea</summary>
 #
-# Bring the weight into the exponent: $\pi_j P_j = e^{\ln \pi_j + \ln P_j}$. The logarithm of a sum of exponentials is
+# Bring the weight into the exponent: $\pi_m P_m = e^{\ln \pi_m + \ln P_m}$. The logarithm of a sum of exponentials is
 # one function in PyTorch, and it subtracts the largest exponent first.
 #
 # </details>
 #
 # <details><summary>Hint 2: the shape of the code</summary>
 #
-# `log_softmax` gives $\ln \pi$, shape $(m,)$. Task 5 gives $(n, m)$ if `x` comes as $(n, 1)$: `x[:, None]`. Add the
+# `log_softmax` gives $\ln \pi$, shape $(M,)$. Task 5 gives $(n, M)$ if `x` comes as $(n, 1)$: `x[:, None]`. Add the
 # two (they broadcast) and sum over the components with `torch.logsumexp(..., dim=...)`, so that $(n,)$ is left.
 #
 # </details>
@@ -610,14 +610,14 @@ plt.show()
 
 # %% task="mixture_log_prob" points=3 minutes=10
 def mixture_log_prob(x, logits, mu, log_s, K):
-    """Log-probability, in nats, of a mixture of m logistics cut into the bins 0..K-1, eq. (7).
+    """Log-probability, in nats, of a mixture of M logistics cut into the bins 0..K-1, eq. (7).
 
-    x: (n,) int64, in 0..K-1. logits, mu, log_s: (m,) float32, any real numbers; adding one constant to all logits
+    x: (n,) int64, in 0..K-1. logits, mu, log_s: (M,) float32, any real numbers; adding one constant to all logits
     changes nothing. Returns (n,) float, one number for each x, finite also where every component is far away.
     The check tries x a thousand scales and more from every component, and components whose weight is below e^-100.
     """
     # BEGIN SOLUTION
-    log_weights = logits.log_softmax(0)  # (m,)
+    log_weights = logits.log_softmax(0)  # (M,)
     return torch.logsumexp(log_weights + logistic_log_prob(x[:, None], mu, log_s, K), dim=1)  # (7)
     # END SOLUTION
 
@@ -697,8 +697,8 @@ print(f"by hand: {-mixture_log_prob(train, *by_hand, BINS).mean():.3f} nats a di
 #
 # <details><summary>Hint 2: the start</summary>
 #
-# `x.float().quantile(q)` with $m$ values of `q` evenly spaced inside (0, 1), such as 1/6, 3/6, 5/6 for $m = 3$. For
-# the scales, the standard deviation of the data divided by $m$ is good enough; store its logarithm. All logits 0.
+# `x.float().quantile(q)` with $M$ values of `q` evenly spaced inside (0, 1), such as 1/6, 3/6, 5/6 for $M = 3$. For
+# the scales, the standard deviation of the data divided by $M$ is good enough; store its logarithm. All logits 0.
 # Call `requires_grad_()` on the three tensors *after* they are computed: the optimiser wants leaves.
 #
 # </details>
@@ -713,19 +713,19 @@ print(f"by hand: {-mixture_log_prob(train, *by_hand, BINS).mean():.3f} nats a di
 
 
 # %% task="fit_mixture" points=4 minutes=22
-def fit_mixture(x, m, K):
-    """Maximum-likelihood mixture of m logistics for the data x, by gradient descent on eq. (8).
+def fit_mixture(x, M, K):
+    """Maximum-likelihood mixture of M logistics for the data x, by gradient descent on eq. (8).
 
-    x: (n,) int64, in 0..K-1, with at least two distinct values. m >= 1.
-    Returns (logits, mu, log_s), each (m,) float32, as mixture_log_prob takes them; the order of components is free.
-    The check compares the NLL of held-out draws to 0.02 nats, the probabilities of all K values, and for m = 1
+    x: (n,) int64, in 0..K-1, with at least two distinct values. M >= 1.
+    Returns (logits, mu, log_s), each (M,) float32, as mixture_log_prob takes them; the order of components is free.
+    The check compares the NLL of held-out draws to 0.02 nats, the probabilities of all K values, and for M = 1
     also mu and log_s.
     """
     # BEGIN SOLUTION
     frequencies, values = torch.bincount(x, minlength=K) / len(x), torch.arange(K)
-    logits = torch.zeros(m)
-    mu = x.float().quantile((torch.arange(m) + 0.5) / m)
-    log_s = torch.full((m,), math.log(x.float().std() / m))
+    logits = torch.zeros(M)
+    mu = x.float().quantile((torch.arange(M) + 0.5) / M)
+    log_s = torch.full((M,), math.log(x.float().std() / M))
     parameters = [p.requires_grad_() for p in (logits, mu, log_s)]
     optimiser = torch.optim.Adam(parameters, lr=0.1)
     for _ in range(300):
@@ -940,11 +940,11 @@ print(f"held-out digits named right: {right.float().mean():.1%}")
 # 1. Fit `fit_mixture(images[:5000, 14, 14].long(), 3, 256)`, the grey values of one pixel, and plot it. Nearly all
 #    mass sits at the two ends: which components serve them, and where do their means stand? What would closed end
 #    bins do?
-# 2. Plot held-out NLL against $m$ = 1, ..., 12 for 50, 200 and 5,000 training digits. When does the mixture begin to
+# 2. Plot held-out NLL against $M$ = 1, ..., 12 for 50, 200 and 5,000 training digits. When does the mixture begin to
 #    overfit, and when does the histogram catch up with it?
 # 3. Fit one mixture to each class and feed `class_posterior` with them. Are 200 digits enough to beat the class
 #    histograms?
-# 4. Replace Adam by the EM algorithm: $P(j \mid x)$ by Bayes' rule, then new weights in closed form and a Newton step
-#    for each $\mu_j, s_j$. How many rounds does it need?
+# 4. Replace Adam by the EM algorithm: $P(m \mid x)$ by Bayes' rule, then new weights in closed form and a Newton step
+#    for each $\mu_m, s_m$. How many rounds does it need?
 # 5. Add up naive Bayes over the classes, $\ln P(x) = \ln \sum_y P(x \mid y) P(y)$. Which held-out digits are least
 #    likely, and do they look odd to you?
