@@ -373,8 +373,8 @@ def smooth_histogram(x, K, alpha):
 def heldout_nll(x_train, x_valid, K, alphas):
     """Mean negative log-likelihood of x_valid, in nats, for each alpha, eq. (5): the model is fitted on x_train alone.
 
-    x_train: (n,) int64, x_valid: (n',) int64, all in 0..K-1. alphas: a sequence of m floats >= 0, in any order.
-    Returns (m,) float, in the order of alphas; inf where the model calls some value of x_valid impossible.
+    x_train: (n,) int64, x_valid: (n',) int64, all in 0..K-1. alphas: a sequence of A floats >= 0, in any order.
+    Returns (A,) float, in the order of alphas; inf where the model calls some value of x_valid impossible.
     """
     # BEGIN SOLUTION
     return torch.stack([-smooth_histogram(x_train, K, alpha)[x_valid].log().mean() for alpha in alphas])  # (5)
