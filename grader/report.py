@@ -37,7 +37,7 @@ def write(grades, out):
 def page_name(student):
     """A file name for a student's page: readable, and different for different students whatever their names hold."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "_", student).strip("._")[:60]
-    if plain == student:
+    if plain and plain == student == student.lower():  # some file systems take Ada for ada
         return f"{plain}.html"
     return f"{plain or 'student'}-{hashlib.sha256(student.encode('utf-8', 'replace')).hexdigest()[:8]}.html"
 
