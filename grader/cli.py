@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from grader.course import CourseError, find_topic, settings, topics
@@ -87,14 +88,16 @@ def _run(options):
     from grader.execute import Limits
     from grader.grade import grade_class
     from grader.master import Master
-    from grader.submission import find_submissions
+    from grader.submission import find_submissions, left_out
 
     master = Master.load(options.topic)
     submissions = find_submissions(options.submissions)
+    for name in left_out(options.submissions):
+        print(f"left out: {name} (its name does not end in .ipynb)", file=sys.stderr)
     out = options.out or Path("grades") / master.stem
     try:
         (out / "students").mkdir(parents=True, exist_ok=True)
-        (out / "grades.json").touch()
+        tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise CourseError(f"cannot write to --out {out}: {error.strerror}") from None
     grades = grade_class(
@@ -107,7 +110,7 @@ def _run(options):
         done=lambda entry: print(_line(entry), flush=True),
     )
     print(f"report: {report.write(grades, out)}")
-    return 1 if any(entry["status"] == "failed" for entry in grades["submissions"]) else 0
+    return 0 if all(entry["status"] == "graded" for entry in grades["submissions"]) else 1
 
 
 def _line(entry):

@@ -10,9 +10,8 @@ import re
 import secrets
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from itertools import repeat
 from multiprocessing import get_context, parent_process
 from multiprocessing.util import Finalize
 
@@ -186,6 +185,8 @@ class _Run:
         share, values = score(result.values, expected)
         written = any(cell.role == "task" and cell.name == check.task for cell in self.cells)
         message = errors.get(check.task, "") or result.error
+        if not result.values:
+            values = []  # it never came to that: the error says why, and hints would guess
         if result.outcome == "ok" or share == 1:
             verdict = "pass" if share == 1 else "partial" if share else "fail"
         elif check.task in self.broken:
@@ -235,9 +236,10 @@ def grade_class(submissions, master, *, seed=None, limits=None, jobs=1, kind=Non
     else:
         with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_open, initargs=(kind,)) as pool:
             lab = pool.submit(_prepare, master, seed, limits).result()
-            for entry in pool.map(_work, submissions, repeat(lab)):
-                entries.append(entry)
-                done(entry)
+            for work in as_completed([pool.submit(_work, submission, lab) for submission in submissions]):
+                entries.append(work.result())
+                done(entries[-1])
+    entries.sort(key=lambda entry: entry["student"])
     return {"schema": 1, "lab": master.stem, "seed": seed, "sandbox": SANDBOX, "submissions": entries}
 
 

@@ -82,8 +82,10 @@ def _check_tasks(path, cells):
                 raise source_error(path, cell.line, f"a task is named like a function, got {name!r}")
             tasks[name], reached[name] = cell, 0
             make_stub(cell.text, name, path=path, line=cell.line)
-            if not isinstance(cell.options.get("minutes"), int) or "points" not in cell.options:
-                raise source_error(path, cell.line, f"task {name!r} needs points= and minutes=")
+            points, minutes = cell.options.get("points"), cell.options.get("minutes")
+            if not isinstance(minutes, int) or not isinstance(points, (int, float)):
+                told = f"task {name!r} needs points= and minutes=, both numbers without quotes or commas"
+                raise source_error(path, cell.line, f"{told}, got {points!r} and {minutes!r}")
         elif name := cell.options.get("check"):
             if name not in tasks:
                 raise source_error(
@@ -91,6 +93,8 @@ def _check_tasks(path, cells):
                 )
             if not isinstance(cell.options.get("points"), (int, float)) or cell.options["points"] <= 0:
                 raise source_error(path, cell.line, "a check needs points= above 0")
+            if "fresh" not in cell.text:
+                raise source_error(path, cell.line, "a check draws its inputs with fresh(...) or fresh_generator()")
             if not any(
                 isinstance(n, ast.Call) and getattr(n.func, "id", "") == "check" for n in ast.walk(ast.parse(cell.text))
             ):
@@ -157,7 +161,9 @@ def make_stub(text, name, *, path=Path("source"), line=1):
             inside = False
         elif not inside:
             out.append(row)
-    if inside or len(out) == len(text.splitlines()):
+    if inside:
+        raise source_error(path, line, f"task {name!r}: {BEGIN} without {END}")
+    if len(out) == len(text.splitlines()):
         raise source_error(path, line, f"task {name!r} needs a region from {BEGIN} to {END}")
     return "\n".join(out)
 

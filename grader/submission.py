@@ -75,6 +75,13 @@ def find_submissions(path):
     return sorted(found, key=lambda s: s.student)
 
 
+def left_out(path):
+    """Names of what lies beside the notebooks in a folder and may be somebody's hand-in under another name."""
+    folder = Path(path)
+    beside = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix != ".ipynb"] if folder.is_dir() else []
+    return [p.name for p in beside if not p.name.startswith(".")]
+
+
 def _in_zip(archive):
     """Names, sizes and readers of a zip's notebooks. Everything stays in memory: no path of theirs is ever written."""
     files, total = [], 0
@@ -125,7 +132,18 @@ def read_cells(data, master):
             notes.append(f"the cell of task {name} is {item['cell_type']}, not code")
     if len(raw) > MAX_CELLS:
         notes.append(f"{len(raw)} cells, the first {MAX_CELLS} were read")
+    _must_be_this_lab(content, cells, master)
     return _without_copies(cells, master, notes), notes
+
+
+def _must_be_this_lab(content, cells, master):
+    """Raise Corrupt for a notebook of this course that is another one: running it would only waste a minute."""
+    metadata = content.get("metadata")
+    facts = metadata.get("course") if isinstance(metadata, dict) else None
+    if not isinstance(facts, dict) or any(cell.role == "task" for cell in cells):
+        return
+    if facts.get("kind") == "lectures" or facts.get("topic") != master.stem:
+        raise Corrupt(f"this is {str(facts.get('kind'))[:40]}/{str(facts.get('topic'))[:60]}, not lab {master.stem}")
 
 
 def _identify(item, source, master):

@@ -162,8 +162,10 @@ def compare(got, expected):
         gap = np.abs(have - want)
     wrong, many = int((~close).sum()), close.size
     count = f"{wrong} of {many} numbers differ" if many > 1 else "the number differs"
-    if np.isnan(have[~close]).any() or np.isinf(have[~close]).any():
+    if not np.isfinite(have[~close]).all():
         return False, f"{count}; some are not finite"
+    if not np.isfinite(want[~close]).all():
+        return False, f"{count}; some are finite and should not be"
     return False, f"{count}, by up to {np.nanmax(np.where(close, 0.0, gap)):.2g}"
 
 

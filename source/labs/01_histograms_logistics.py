@@ -19,8 +19,9 @@
 # About two hours, 8 tasks, 24 points. Tasks 1 to 4 stand alone; 6 uses 5, 7 uses 6, 8 uses 4.
 #
 # **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check
-# below it. A check feeds your function with inputs that you have not seen and shows at once, for each value that it
-# compares, pass or fail, the shape and a hint. Points are shared equally by the values of a check, so half an answer
+# below it. Keep the names and the arguments of the functions: the checks call them. A check draws inputs with `fresh`,
+# feeds your function with them and shows at once, for each value that it compares, pass or fail, the shape and a hint.
+# Points are shared equally by the values of a check, so half an answer
 # earns its half. That badge is help; the grade is computed later in the same way with *other* inputs, so only code
 # that computes the answer earns points. A task you left out does not cost you the later ones in the grade: there the
 # solution stands in for it. (Here in your notebook task 6 does need your task 5.) Add cells wherever you like; edits
@@ -929,7 +930,7 @@ print(f"held-out digits named right: {right.float().mean():.1%}")
 # %% [markdown]
 # ## What next
 # The progress line under the last check shows your points; `grade check labs/01_histograms_logistics.ipynb` in a
-# terminal runs the notebook from top to bottom and shows what a grader will see. If something passes here but not
+# terminal runs the notebook from top to bottom and lists what the badges would say. If something passes here but not
 # there, it depends on the order in which you ran the cells: restart the kernel and run all.
 #
 # Every later lecture models more than one number at a time. Lectures 03 and 04 write the distribution of

@@ -89,13 +89,19 @@ def test_check_tells_what_is_stale(own_tiny, what, told):
             'task="total" points=5',
             "90_tiny.py:40: task 'total' has 5 points, its checks give 2",
         ),
-        ("    # END SOLUTION\n", "", "90_tiny.py:22: task 'double' needs a region"),
+        ("    # END SOLUTION\n", "", "90_tiny.py:22: task 'double': # BEGIN SOLUTION without"),
         ('task="draw"', 'task="double"', "task 'double' stands twice"),
         ('    title: "90 Tiny"\n', "    title: 90\n", "90_tiny.py:1: the header needs jupyter: course: title"),
         ("check(total=total(fresh(10))", "print(total=total(fresh(10))", "a check cell must call check"),
-        ("total(fresh(10)), hint", "torch.rand(1), atol=0, rtol=0, hint", ""),
+        ("total=total(fresh(10))", "total=torch.rand(1), fresh=fresh(1), atol=0, rtol=0", ""),
+        ("total=total(fresh(10))", "total=total(torch.ones(3))", "90_tiny.py:47: a check draws its inputs with fresh"),
+        ('task="total" points=2', 'task="total" points="2"', "both numbers without quotes"),
         ("SCALE = 2.0", "SCALE = 2.0\nwrong = 1 / 0", "90_tiny.py:17 (cell tiny-code-1): ZeroDivisionError"),
-        ("total=total(fresh(10))", "total=True", "90_tiny.py (check total-1): value 'total' is not numbers"),
+        (
+            "total=total(fresh(10))",
+            "total=True, x=fresh(1)",
+            "90_tiny.py (check total-1): value 'total' is not numbers",
+        ),
     ],
 )
 def test_a_build_that_fails_names_file_and_line(tmp_path, old, new, told):

@@ -180,6 +180,8 @@ CORRUPT = {
     "not-json": b"{'cells': []}",
     "not-a-notebook": b'{"worksheet": 3}',
     "a-list": b"[1, 2]",
+    "a-lecture": b'{"cells": [], "metadata": {"course": {"kind": "lectures", "topic": "90_tiny"}}}',
+    "another-lab": b'{"cells": [], "metadata": {"course": {"kind": "labs", "topic": "91_other"}}}',
     "latin-1": '{"cells": "\xe4"}'.encode("latin-1"),
     "deep": b"[" * 100_000,
 }
@@ -211,7 +213,7 @@ def out(tiny, folder, once):
 
 
 def grade_folder(course, folder, out):
-    done = grade("run", "90", folder, "--out", out, "--timeout", "8", root=course, check=0)
+    done = grade("run", "90", folder, "--out", out, "--timeout", "8", root=course, check=1)
     assert f"report: {out}/index.html" in done.stdout
 
 
@@ -358,7 +360,7 @@ def test_names_from_a_submission_are_escaped(tiny, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / f"{name}.ipynb").write_text(json.dumps(notebook))
     (tmp_path / "in" / "=cmd.ipynb").write_text("{}")
-    grade("run", "90", tmp_path / "in", "--out", tmp_path / "out", root=tiny, check=0)
+    grade("run", "90", tmp_path / "in", "--out", tmp_path / "out", root=tiny, check=1)
     pages = [page.read_text() for page in (tmp_path / "out").rglob("*.html")]
     assert len(pages) == 3
     assert not any("<img" in page or "<script" in page for page in pages)
