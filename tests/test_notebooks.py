@@ -129,5 +129,7 @@ def test_local_links_lead_somewhere(path):
 @pytest.mark.parametrize("path", [path for path in BUILT if path.parent.name == "lectures"], **ids)
 def test_arxiv_ids_have_the_form_of_one(path):
     text = "\n".join(cell.source for cell in read(path).cells)
-    for found in re.findall(r"arxiv\.org/abs/(\S+?)[)\s]", text):
+    ids = [found.rstrip(".") for found in re.findall(r"arxiv(?:\.org/abs/|:\s*)([\w./-]+)", text, re.I)]
+    assert ids, "a lecture without one reference that can be followed"
+    for found in ids:
         assert re.fullmatch(r"\d{4}\.\d{4,5}(v\d+)?|[a-z-]+/\d{7}", found), found
