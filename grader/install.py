@@ -63,7 +63,7 @@ def main():
     options, why = torch_options()
     print(f"torch: {why}", flush=True)
     pip(*constraints, *options, "torch")
-    pip(*constraints, *options, "-e", ".[course,dev]")
+    pip(*constraints, *options, "-e", ".[course,cluster,dev]")
     settings = VENV / "share" / "jupyter" / "lab" / "settings"
     settings.mkdir(parents=True, exist_ok=True)
     (settings / "overrides.json").write_text(json.dumps(JUPYTERLAB, indent=1))
