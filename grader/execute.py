@@ -9,13 +9,13 @@ happens here, outside the student's process. Only the JSON of one MIME type cros
 
 import contextlib
 import io
+import math
 import os
 import re
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from queue import Empty
 from unittest import mock
 
 import nbformat
@@ -23,6 +23,7 @@ import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
 from grader.compare import published, score
+from grader.harden import MEMORY
 from grader.kernels import Kernels
 
 MAX_MESSAGE = 500
@@ -30,11 +31,16 @@ MAX_MESSAGE = 500
 
 @dataclass(frozen=True)
 class Limits:
-    """Per cell: seconds, bytes and messages of output. At the first one broken the kernel is killed."""
+    """Per cell: seconds, bytes and messages of output, bytes of memory. At the first one broken the kernel is killed.
+
+    submission: seconds that all runs of one submission may take together.
+    """
 
     timeout: float = 60.0
     output_bytes: int = 5_000_000
     messages: int = 2_000
+    memory: int = MEMORY
+    submission: float = 900.0
 
 
 @dataclass
@@ -59,7 +65,7 @@ class CourseFile(IPyNbFile):
     def setup(self):
         plugin = self.config.pluginmanager.get_plugin("course-grader")
         self.broken = False
-        self.kernel = plugin.kernels.start(Path(self.path).parent)
+        self.kernel = plugin.kernels.start()
 
     def collect(self):
         self.nb = nbformat.read(self.path, as_version=4)
@@ -81,7 +87,7 @@ class CourseCell(IPyNbCell):
 
     def runtest(self):
         plugin = self.config.pluginmanager.get_plugin("course-grader")
-        result = watch(self.parent.kernel, self.cell.source, plugin.limits)
+        result = watch(self.parent.kernel, self.cell.source, plugin.limits, plugin.until)
         result.index = self.cell_num
         self.parent.broken = result.broke
         self.user_properties.append(("course", asdict(result)))
@@ -101,8 +107,8 @@ class CourseCell(IPyNbCell):
 class Grader:
     """The pytest plugin: collects notebooks as ours, and gathers what their cells did."""
 
-    def __init__(self, kernels, limits, expected):
-        self.kernels, self.limits, self.expected = kernels, limits, expected
+    def __init__(self, kernels, limits, expected, until):
+        self.kernels, self.limits, self.expected, self.until = kernels, limits, expected, until
         self.results = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -115,32 +121,39 @@ class Grader:
                 self.results[value["index"]] = CellResult(**value)
 
 
-def watch(kernel, source, limits):
-    """Execute `source` and follow its output until the kernel is idle, or dead, or over a limit."""
-    start = time.monotonic()
+def watch(kernel, source, limits, until=math.inf):
+    """Execute `source` and follow its output until the kernel is idle, or dead, or over a limit.
+
+    until: on the monotonic clock, when the submission's time is up.
+    """
+    start = look = time.monotonic()
     outputs, size, count, error = [], 0, 0, ""
     outcome = "ok" if kernel.is_alive() else "died"
     msg_id = kernel.execute_cell_input(source, allow_stdin=False) if outcome == "ok" else None
     while outcome in ("ok", "error"):
-        if time.monotonic() - start > limits.timeout:
+        now = time.monotonic()
+        if now > min(start + limits.timeout, until):
             outcome = "timeout"
             break
-        try:
-            message = kernel.kc.get_iopub_msg(timeout=0.25)
-        except Empty:
+        if now >= look:
+            look = now + 0.25
+            if kernel.memory() > limits.memory:
+                outcome = "memory"
+                break
+        message, length = kernel.receive(0.25)
+        if message is None:
             if not kernel.is_alive():
                 outcome = "died"
+            elif kernel.hangs_up():
+                outcome = "flood"
             continue
-        except Exception:  # a message that is not signed, or is no message: the student's process can send anything
-            message = {}
-        content = message.get("content") if isinstance(message.get("content"), dict) else {}
-        count, size = count + 1, size + len(str(content))
+        count, size = count + 1, size + length
         if count > limits.messages or size > limits.output_bytes:
             outcome = "flood"
             break
-        if (message.get("parent_header") or {}).get("msg_id") != msg_id:
+        if message["parent_header"].get("msg_id") != msg_id:
             continue
-        kind = message.get("msg_type")
+        kind, content = message["msg_type"], message["content"]
         if kind == "status" and content.get("execution_state") == "idle":
             break
         if kind in ("display_data", "execute_result"):
@@ -160,9 +173,9 @@ def _error(content):
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", text)[:MAX_MESSAGE]
 
 
-def run_notebook(notebook, *, kernels: Kernels, limits, expected=None):
-    """Execute an assembled notebook in a kernel of its own. Returns a CellResult a cell, in order."""
-    plugin = Grader(kernels, limits, expected)
+def run_notebook(notebook, *, kernels: Kernels, limits, expected=None, until=math.inf):
+    """Execute an assembled notebook in a kernel of its own, until `until`. Returns a CellResult a cell, in order."""
+    plugin = Grader(kernels, limits, expected, until)
     options = ["-p", "nbval.plugin", "--noconftest", "-q", "--color=no", "--tb=no", "-c", "/dev/null"]
     for idle in ("cacheprovider", "unraisableexception", "threadexception", "logging", "doctest", "faulthandler"):
         options += ["-p", f"no:{idle}"]  # two of them collect garbage, which takes as long as all the rest

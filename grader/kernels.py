@@ -1,93 +1,137 @@
 """Kernels for grading: a cold one is a new process, a warm one is forked from a process that has imported everything.
 
-Both talk over ipc sockets in a folder of their own, start in an empty home, see nothing of the grader's environment,
-and run one thread, so that the reference and a submission do the same arithmetic.
+    with Kernels() as kernels:
+        kernel = kernels.start()
+
+Both run in the sandbox (grader/sandbox.py around them, grader/harden.py within), talk over ipc sockets in a folder of
+their own, see nothing of the grader's environment, and run one thread, so that the reference and a submission do the
+same arithmetic. Their folders, sockets and processes end with them: nothing of a kernel is on this machine's disk.
 """
 
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import zmq
 from jupyter_client import BlockingKernelClient
-from jupyter_client.connect import write_connection_file
 from nbval.kernel import RunningKernel
 
-from grader.course import ROOT
+from grader import harden, sandbox
+from grader.course import ROOT, CourseError
 
-MEMORY = 4 * 2**30  # bytes of address space: torch wants 800 MiB to import
 CAN_FORK = sys.platform == "linux" and hasattr(os, "pidfd_open")
+CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+MAX_MESSAGE = 8_000_000  # bytes; the connection to a kernel that sends a longer one is closed
+START = 60  # seconds that a process may take until it answers
 
 
-def environment(home):
+def environment(home, *, gpu=False):
     """All that a kernel gets to see of the environment."""
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     return {
         **threads,
-        "PATH": os.environ.get("PATH", os.defpath),
+        "PATH": os.defpath,
         "LANG": "C.UTF-8",
+        "USER": "student",
         "HOME": str(home),
-        "IPYTHONDIR": str(Path(home) / ".ipython"),
-        "MPLCONFIGDIR": str(Path(home) / ".matplotlib"),
+        "TMPDIR": str(home),
+        "IPYTHONDIR": f"{home}/.ipython",
+        "MPLCONFIGDIR": f"{home}/.matplotlib",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(ROOT), str(sandbox.CODE)])),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "COURSE_BUDGET": "cpu",
-        "COURSE_DEVICE": "cpu",
+        "COURSE_DEVICE": "cuda" if gpu else "cpu",
     }
 
 
-def arguments(connection):
-    return ["-f", str(connection), "--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL"]
+def arguments(connection_file):
+    return ["-f", str(connection_file), "--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL"]
 
 
 class Process:
-    """A kernel's process by its pid: alive or not, whoever its parent is."""
+    """A kernel's process by a handle (pidfd) on it: alive or not, whoever its parent is, whatever it calls itself."""
 
-    def __init__(self, pid):
-        self.pid = pid
-        try:
-            self.fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            self.fd = None
+    def __init__(self, handle):
+        self.handle = handle
+        facts = Path(f"/proc/self/fdinfo/{handle}").read_text().split()
+        self.pid = int(facts[facts.index("Pid:") + 1])  # as this process sees it
 
     def alive(self):
-        return self.fd is not None and not select.select([self.fd], [], [], 0)[0]
+        return self.handle is not None and not self.ends(0)
+
+    def ends(self, timeout):
+        """Has it ended, or does it within `timeout` seconds?"""
+        return bool(select.select([self.handle], [], [], timeout)[0])
+
+    def memory(self):
+        """Bytes of memory that are this kernel's own, with all processes that it started."""
+        total = 0
+        for path in Path(f"/proc/{self.pid}/root/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                fields = dict(line.split(":", 1) for line in path.read_text().splitlines() if line.startswith("Rss"))
+                total += 1024 * sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields)
+        return total
 
     def kill(self):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        if self.fd is not None:
-            select.select([self.fd], [], [], 5)
-            os.close(self.fd)
-            self.fd = None
+        if self.handle is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        self.ends(10)
+        os.close(self.handle)
+        self.handle = None
 
 
-class ColdProcess:
-    """A kernel's process that is our child."""
+class GroupProcess(Process):
+    """The process of a kernel that runs outside a sandbox, with what it started in its process group."""
 
-    def __init__(self, connection, home):
+    def memory(self):
+        return 0  # its processes can't be told from others: the limit of each process has to do
+
+    def kill(self):
+        if self.handle is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        super().kill()
+
+
+class ChildProcess:
+    """The process of a kernel where the platform knows no handles: our child."""
+
+    def __init__(self, connection_file, home):
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "ipykernel_launcher", *arguments(connection)],
+            [sys.executable, "-m", "ipykernel_launcher", *arguments(connection_file)],
             cwd=home,
             env=environment(home),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=limit if os.name == "posix" else None,
+            preexec_fn=harden.limit if os.name == "posix" else None,
         )
 
     def alive(self):
         return self.child.poll() is None
+
+    def ends(self, timeout):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(timeout)
+        return not self.alive()
+
+    def memory(self):
+        return 0
 
     def kill(self):
         if os.name == "posix":
@@ -97,50 +141,107 @@ class ColdProcess:
         self.child.wait()
 
 
-def limit():
-    """Memory, core files and file size of a kernel, where the platform has limits."""
-    import resource
+class Nursery:
+    """The process that kernels are forked from, see grader/nursery.py. layers: what isolates them, besides the sandbox.
 
-    with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses it
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
+    RuntimeError with what the process said where it does not come up.
+    """
+
+    def __init__(self, kind, *, sandboxed, gpu=False):
+        self.sandboxed, self.gpu = sandboxed, gpu
+        self.home = tempfile.mkdtemp(prefix="nursery-") if not sandboxed else None
+        command = [sys.executable, "-m", "grader.nursery", kind, "sandboxed" if sandboxed else "open"]
+        self.lead, theirs = socket.socketpair()
+        self.errors = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            sandbox.command(command, gpu=gpu) if sandboxed else command,
+            env=environment(self.home or harden.HOME, gpu=gpu),
+            cwd=self.home or "/",
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=self.errors,
+        )
+        theirs.close()
+        self.lead.settimeout(START)
+        try:
+            self.layers = json.loads(self._line())["layers"]
+        except BaseException:
+            self.close()
+            raise
+
+    def _line(self):
+        text = b""
+        while not text.endswith(b"\n"):
+            try:
+                part = self.lead.recv(4096)
+            except TimeoutError:
+                part = b""
+            if not part:
+                raise RuntimeError(self._why())
+            text += part
+        return text
+
+    def _why(self):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)
+        self.errors.seek(0)
+        told = self.errors.read(20_000).decode(errors="replace").strip()
+        return told.splitlines()[-1][:500] if told else f"no answer, exit status {self.process.poll()}"
+
+    def start(self, connection, connection_file, home):
+        """Fork a kernel. Returns its Process."""
+        request = {
+            "connection": connection,
+            "connection_file": str(connection_file),
+            "home": str(home),
+            "arguments": arguments(connection_file),
+            "environment": environment(home, gpu=self.gpu),
+            "gpu": self.gpu,
+        }
+        self.lead.sendall(json.dumps(request).encode() + b"\n")
+        told, handles, *_ = socket.recv_fds(self.lead, 1, 1)
+        if not handles:
+            raise RuntimeError(f"no kernel could be started: {self._why() if not told else 'it ended at once'}")
+        return Process(handles[0]) if self.sandboxed else GroupProcess(handles[0])
+
+    def close(self):
+        self.lead.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()
+        if self.home:
+            shutil.rmtree(self.home, ignore_errors=True)
 
 
 class CourseKernel(RunningKernel):
-    """nbval's kernel, with a process that we start and can kill. folder: where its cells run, its home."""
+    """nbval's kernel, with a process that we start and can kill. close: what to call when it has ended."""
 
-    def __init__(self, launch, folder):
-        short = len(tempfile.gettempdir()) < 80 or os.name != "posix"  # a socket's path has at most 107 bytes
-        self.folder = Path(tempfile.mkdtemp(prefix="k-", dir=None if short else "/tmp"))
-        connection = self.folder / "c.json"
-        transport = "ipc" if os.name == "posix" else "tcp"
-        ip = str(self.folder / "s") if transport == "ipc" else "127.0.0.1"
-        write_connection_file(str(connection), transport=transport, ip=ip)
-        home = self.folder / "home"
-        home.mkdir()
-        self.process = launch(connection, home)
-        self.kc = BlockingKernelClient(connection_file=str(connection))
-        self.kc.load_connection_file()
-        self.kc.start_channels()
+    def __init__(self, process, connection, close):
+        self.process, self.close = process, close
+        self.kc = BlockingKernelClient(context=zmq.Context())  # of its own: what a kernel sent ends with it
+        for option, value in ((zmq.MAXMSGSIZE, MAX_MESSAGE), (zmq.RCVHWM, 200), (zmq.LINGER, 0)):
+            self.kc.context.setsockopt(option, value)
+        self.kc.load_connection_info(connection)
+        self.kc.start_channels(stdin=False, hb=False, control=False)
+        self.monitor = self.kc.iopub_channel.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         try:
-            self._wait(60)
+            self._wait(START)
         except BaseException:
             self.stop()
             raise
 
     def _wait(self, timeout):
         """Until the kernel answers on shell and its output channel is up; RuntimeError if it dies or stays silent."""
-        from queue import Empty
-
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            msg_id = self.kc.kernel_info()
-            with contextlib.suppress(Empty):
-                while True:
-                    message = self.kc.get_iopub_msg(timeout=0.3)
-                    if message["parent_header"].get("msg_id") == msg_id and message["msg_type"] == "status":
-                        return
+            msg_id, message = self.kc.kernel_info(), {}
+            while message is not None:
+                message, _ = self.receive(0.3)
+                if message and message["parent_header"].get("msg_id") == msg_id and message["msg_type"] == "status":
+                    return
             if not self.is_alive():
                 raise RuntimeError("the kernel died while it started")
         raise RuntimeError(f"the kernel did not answer within {timeout} seconds")
@@ -148,55 +249,112 @@ class CourseKernel(RunningKernel):
     def is_alive(self):
         return self.process.alive()
 
+    def receive(self, timeout):
+        """The next message on the output channel and its length in bytes; (None, 0) after `timeout` seconds without.
+
+        What is not signed, or no message at all, comes as one without content: the student's process can send anything.
+        """
+        channel = self.kc.iopub_channel.socket
+        if not channel.poll(1000 * timeout):
+            return None, 0
+        frames = channel.recv_multipart()
+        try:
+            session = self.kc.session
+            message = session.deserialize(session.feed_identities(frames)[1])
+            facts = {name: message[name] for name in ("parent_header", "msg_type", "content")}
+        except Exception:
+            facts = {}
+        if not isinstance(facts.get("parent_header"), dict) or not isinstance(facts.get("content"), dict):
+            facts = {"parent_header": {}, "msg_type": "", "content": {}}
+        return facts, sum(map(len, frames))
+
+    def hangs_up(self):
+        """Has a living kernel's connection been closed? So ZeroMQ answers a message longer than MAX_MESSAGE."""
+        return bool(self.monitor.poll(0)) and not self.process.ends(1)
+
+    def memory(self):
+        return self.process.memory()
+
     def kill(self):
         self.process.kill()
 
     def stop(self):
         self.process.kill()
+        self.kc.iopub_channel.socket.disable_monitor()
         self.kc.stop_channels()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.kc.context.destroy(linger=0)
+        self.close()
 
 
 class Kernels:
-    """Starts kernels of one kind, "warm" or "cold"; a context manager that leaves no process behind."""
+    """Starts kernels; a context manager that leaves no process and no file behind.
 
-    def __init__(self, kind=None):
-        kind = kind or ("warm" if CAN_FORK else "cold")
-        if kind not in ("warm", "cold") or (kind == "warm" and not CAN_FORK):
-            raise ValueError(f"kernels are 'cold' or, on Linux, 'warm'; got {kind!r}")
-        self.kind, self.nursery = kind, None
-        if kind == "warm":
-            self._open_nursery()
+    kind: "warm", "cold", or None for the faster one that is to be had. sandboxed: False runs them with the rights of
+    who calls. gpu: cold ones that see this machine's NVIDIA devices. tier: what isolates them, by name.
+    CourseError where no sandbox is to be had.
+    """
 
-    def _open_nursery(self):
-        self.home = tempfile.mkdtemp(prefix="n-")
-        self.nursery = subprocess.Popen(
-            [sys.executable, "-m", "grader.nursery"],
-            env=environment(self.home),
-            cwd=self.home,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, kind=None, *, sandboxed=True, gpu=False):
+        if kind not in (None, "warm", "cold"):
+            raise ValueError(f"kernels are 'warm' or 'cold', got {kind!r}")
+        self.sandboxed, self.gpu, self.nursery = sandboxed, gpu, None
+        if sandboxed and (why := sandbox.missing()):
+            raise sandbox.refusal(why)
+        self.kind = kind or ("warm" if CAN_FORK and not gpu else "cold")
+        self.tier = "none"
+        if sandboxed or self.kind == "warm":
+            self._open()
 
-    def start(self, folder):
-        return CourseKernel(self._fork if self.kind == "warm" else ColdProcess, folder)
+    def _open(self):
+        try:
+            self.nursery = Nursery(self.kind, sandboxed=self.sandboxed, gpu=self.gpu)
+        except RuntimeError as error:
+            raise sandbox.refusal(sandbox.explain(str(error))) from None
+        layers = self.nursery.layers
+        if self.sandboxed:
+            self.tier = "+".join(["bwrap", *layers])
+        if self.sandboxed and self.kind == "warm" and "userns" not in layers:  # kernels would see one another
+            self.close()
+            self.kind = "cold"
+            self._open()
 
-    def _fork(self, connection, home):
-        request = {"arguments": arguments(connection), "environment": environment(home), "home": str(home)}
-        self.nursery.stdin.write(json.dumps(request) + "\n")
-        self.nursery.stdin.flush()
-        answer = self.nursery.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the process that kernels are forked from has ended ({self.nursery.wait()})")
-        return Process(json.loads(answer)["pid"])
+    def start(self):
+        """A kernel that is ready to execute cells."""
+        connection = {"transport": "ipc", "signature_scheme": "hmac-sha256", "key": secrets.token_hex(16)}
+        connection |= {f"{channel}_port": n for n, channel in enumerate(CHANNELS, 1)}
+        return self._inside(connection) if self.sandboxed else self._outside(connection)
+
+    def _inside(self, connection):
+        nursery = self.nursery or Nursery("cold", sandboxed=True, gpu=self.gpu)
+        if self.kind == "cold":
+            self.nursery = None
+        close = nursery.close if self.kind == "cold" else lambda: None
+        inside = {**connection, "ip": f"{harden.SOCKETS}/s"}
+        try:
+            process = nursery.start(inside, f"{harden.SOCKETS}/c.json", harden.HOME)
+        except BaseException:
+            close()
+            raise
+        return CourseKernel(process, {**connection, "ip": f"/proc/{process.pid}/root{harden.SOCKETS}/s"}, close)
+
+    def _outside(self, connection):
+        short = len(tempfile.gettempdir()) < 80 or os.name != "posix"  # a socket's path has at most 107 bytes
+        folder = Path(tempfile.mkdtemp(prefix="k-", dir=None if short else "/tmp"))
+        home = folder / "home"
+        home.mkdir()
+        connection["ip"] = str(folder / "s")
+        if os.name != "posix":
+            connection |= {"transport": "tcp", "ip": "127.0.0.1", **_free_ports()}
+        if self.nursery:
+            process = self.nursery.start(connection, folder / "c.json", home)
+        else:
+            (folder / "c.json").write_text(json.dumps(connection))
+            process = ChildProcess(folder / "c.json", home)
+        return CourseKernel(process, connection, lambda: shutil.rmtree(folder, ignore_errors=True))
 
     def close(self):
         if self.nursery is not None:
-            self.nursery.stdin.close()
-            self.nursery.wait(10)
-            self.nursery.stdout.close()
-            shutil.rmtree(self.home, ignore_errors=True)
+            self.nursery.close()
             self.nursery = None
 
     def __enter__(self):
@@ -204,3 +362,9 @@ class Kernels:
 
     def __exit__(self, *_):
         self.close()
+
+
+def _free_ports():
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in CHANNELS]
+        return {f"{channel}_port": s.getsockname()[1] for channel, s in zip(CHANNELS, held, strict=True)}

@@ -15,7 +15,12 @@ TINY = "90_tiny"
 
 
 def grade(*arguments, root=ROOT, check=None, **environment):
-    """Run the `grade` command in a process of its own; check: the exit status it must have."""
+    """Run the `grade` command in a process of its own; check: the exit status it must have.
+
+    Where submissions cannot be isolated (no bubblewrap here) the tests' own ones run as they are.
+    """
+    if arguments[0] == "run":
+        arguments += ("--allow-unsandboxed",)
     done = subprocess.run(
         [sys.executable, "-m", "grader.cli", *map(str, arguments)],
         cwd=root,
