@@ -8,6 +8,8 @@ from pathlib import Path
 
 from grader.course import CourseError, find_topic, settings, topics
 
+DB = "sqlite:///PATH or postgresql://... (default: gradebook.db in the folder of the reports)"
+
 
 def main(arguments=None):
     parser = _parser()
@@ -46,8 +48,80 @@ def _parser():
     run.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="submissions graded side by side")
     run.add_argument("--timeout", type=_seconds, default=60.0, help="seconds a cell may take (default: 60)")
     run.add_argument("--kernel", choices=("warm", "cold"), default=None, help="forked from a warm process, or started")
+    run.add_argument("--gpu", action="store_true", help="kernels see this machine's NVIDIA devices (cold ones only)")
+    run.add_argument("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster that does the work")
+    run.add_argument("--allow-unsandboxed", action="store_true", help="go on where submissions cannot be isolated")
+    _gradebook_options(run)
+    run.add_argument("--regrade", action="store_true", help="run unchanged submissions again, too")
     run.set_defaults(run=_run)
+
+    report = commands.add_parser("report", help="write the pages again, from the gradebook")
+    report.add_argument("topic", nargs="?", metavar="NN", help="all labs of the gradebook when none is named")
+    report.add_argument("--out", type=Path, default=None, help="folder for the reports (default: grades/NN_topic)")
+    _gradebook_options(report)
+    report.set_defaults(run=_report)
+
+    adjust = commands.add_parser("adjust", help="set points or a comment by hand; they survive every regrade")
+    adjust.add_argument("topic", metavar="NN")
+    adjust.add_argument("student")
+    adjust.add_argument("--task", default="", help="default: the whole lab, whose points are final then")
+    adjust.add_argument("--points", type=float, default=None)
+    adjust.add_argument("--comment", default=None)
+    adjust.add_argument("--author", default=os.environ.get("USER", ""), help="who says so (default: you)")
+    adjust.add_argument("--clear", action="store_true", help="remove what was set by hand")
+    adjust.add_argument("--out", type=Path, default=None, help="folder of the reports (default: grades/NN_topic)")
+    adjust.add_argument("--db", metavar="URL", default=None, help=DB)
+    adjust.set_defaults(run=_adjust)
+
+    mutate = commands.add_parser("mutate", help="plant small bugs in a lab's solution: how many do its checks find?")
+    mutate.add_argument("topic", metavar="NN")
+    mutate.add_argument("--task", default=None, help="only bugs in this task")
+    mutate.add_argument("--sample", type=_positive, default=None, help="only so many of them, drawn with the seed")
+    mutate.add_argument("--seed", type=int, default=None, help="seed of inputs and sample (default: drawn anew)")
+    mutate.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="mutants graded side by side")
+    mutate.add_argument("--out", type=Path, default=None, help="a file for the result as JSON")
+    mutate.set_defaults(run=_mutate)
+
+    export = commands.add_parser("export", help="grades for another system; exit 1 where one had to be left out")
+    export.add_argument("topic", metavar="NN", nargs="?", default=None, help="default: the only one that has grades")
+    export.add_argument("--to", required=True, choices=("canvas", "moodle", "gradescope", "junit", "csv"))
+    export.add_argument("--db", default=None, metavar="URL", help="the gradebook (default: the one in grades/NN_topic)")
+    export.add_argument("--out", type=Path, default=None, metavar="FILE", help="default: printed")
+    export.add_argument("--roster", type=Path, default=None, help="the CSV that Canvas or Moodle exported: who is who")
+    export.add_argument("--column", default=None, help="Canvas: the assignment's name there (default: the lab's)")
+    export.add_argument("--student", default=None, help="Gradescope: whose results.json")
+    export.set_defaults(run=_export)
+
+    gradescope = commands.add_parser("gradescope", help="the zip of a Gradescope autograder; it holds the solution")
+    gradescope.add_argument("topic", metavar="NN")
+    gradescope.add_argument(
+        "--out", type=Path, default=None, metavar="FILE.zip", help="default: grades/NN_topic-autograder.zip"
+    )
+    gradescope.add_argument(
+        "--allow-unsandboxed",
+        action="store_true",
+        help="grade where the container allows no sandbox: a submission could then read the solution",
+    )
+    gradescope.set_defaults(run=_gradescope)
     return parser
+
+
+def _gradebook_options(parser):
+    parser.add_argument("--db", metavar="URL", default=None, help=DB)
+    rules = parser.add_argument_group("how attempts become grades", "kept for the lab; a change runs nothing again")
+    rules.add_argument("--count", choices=("last", "best"), help="the attempt that counts (default: last)")
+    rules.add_argument("--deadline", metavar="TIME", help="such as 2026-11-30T23:59, local without an offset; or none")
+    rules.add_argument("--grace", type=float, metavar="MINUTES", help="after the deadline, not yet late (default: 0)")
+    rules.add_argument("--late-penalty", type=float, metavar="PERCENT", help="off, per day begun late (default: 0)")
+
+
+def _rules(options):
+    return {
+        "count": options.count,
+        "deadline": options.deadline,
+        "grace": options.grace,
+        "penalty": options.late_penalty,
+    }
 
 
 def _positive(text):
@@ -86,30 +160,48 @@ def _build(options):
 def _run(options):
     from grader import report
     from grader.execute import Limits
-    from grader.grade import grade_class
+    from grader.gradebook import Gradebook, default_url
+    from grader.intake import find_submissions, left_out
     from grader.master import Master
-    from grader.submission import find_submissions, left_out
+    from grader.pool import Pool, grade_class
 
     master = Master.load(options.topic)
     submissions = find_submissions(options.submissions)
-    for name in left_out(options.submissions):
-        print(f"left out: {name} (its name does not end in .ipynb)", file=sys.stderr)
+    for name in left_out(options.submissions, submissions):
+        print(f"left out: {name} (there is no notebook in it)", file=sys.stderr)
     out = options.out or Path("grades") / master.stem
     try:
         (out / "students").mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise CourseError(f"cannot write to --out {out}: {error.strerror}") from None
-    grades = grade_class(
-        submissions,
-        master,
-        seed=options.seed,
-        limits=Limits(timeout=options.timeout),
-        jobs=options.jobs,
-        kind=options.kernel,
-        done=lambda entry: print(_line(entry), flush=True),
-    )
-    print(f"report: {report.write(grades, out)}")
+    book = Gradebook(options.db or default_url(out))
+    book.rules(master.stem, **_rules(options))
+    run = book.begin(master.stem, master.digest, seed=options.seed, regrade=options.regrade)
+    fresh = []
+
+    def done(entry):
+        book.add(run, entry)
+        fresh.append(entry["student"])
+        print(_line(entry), flush=True)
+
+    try:
+        grades = grade_class(
+            submissions,
+            master,
+            seed=run.seed,
+            limits=Limits(timeout=options.timeout),
+            pool=Pool(options.jobs, options.kernel, options.gpu, options.allow_unsandboxed, options.scheduler),
+            known=lambda submission: book.known(run, submission.loaded()),
+            done=done,
+        )
+    except CourseError:  # such as a solution that fails with this seed: the next run draws another
+        book.finish(run)
+        raise
+    book.finish(run)
+    if len(fresh) < len(submissions):
+        print(f"{len(submissions) - len(fresh)} of {len(submissions)} unchanged since they were graded: not run again")
+    print(f"report: {report.write(book.grades(master.stem), out)}")
     return 0 if all(entry["status"] == "graded" for entry in grades["submissions"]) else 1
 
 
@@ -118,6 +210,67 @@ def _line(entry):
     points = f"{entry['points']:g} of {entry['max']:g}"
     text = f"{entry['student']}: {points} points, {entry['status']}, {entry['seconds']:.1f} s{notes}"
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _export(options):
+    from grader import export
+
+    return export.run(
+        options.topic,
+        options.to,
+        db=options.db,
+        out=options.out,
+        roster=options.roster,
+        column=options.column,
+        student=options.student,
+    )
+
+
+def _gradescope(options):
+    from grader import gradescope
+
+    print(gradescope.make(options.topic, options.out, allow_unsandboxed=options.allow_unsandboxed))
+    return 0
+
+
+def _mutate(options):
+    from grader import mutate
+
+    return mutate.run(
+        options.topic,
+        task=options.task,
+        sample=options.sample,
+        seed=options.seed,
+        jobs=options.jobs,
+        out=options.out,
+    )
+
+
+def _report(options):
+    from grader import report
+    from grader.gradebook import books
+
+    for book, lab, out in books(options.topic, options.db, options.out):
+        book.rules(lab, **_rules(options))
+        print(f"report: {report.write(book.grades(lab), out)}")
+    return 0
+
+
+def _adjust(options):
+    from grader.gradebook import books
+
+    [(book, lab, _)] = books(options.topic, options.db, options.out)
+    entry = book.adjust(
+        lab,
+        options.student,
+        task=options.task,
+        points=options.points,
+        comment=options.comment,
+        author=options.author,
+        clear=options.clear,
+    )
+    print(f"{_line(entry)}\n`grade report` writes the pages with it")
+    return 0
 
 
 def _check(options):

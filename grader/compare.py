@@ -1,8 +1,15 @@
 """Outside the student's process: what a cell published, read as untrusted data, beside what the solution published."""
 
-from utils.checks import MAX_VALUES, MIME, compare
+import contextlib
+import math
+
+import numpy as np
+
+from utils.checks import MAX_VALUES, MIME, compare, decode
 
 __all__ = ["compare", "published", "score"]
+
+SAMPLE = 16
 
 
 def published(outputs):
@@ -21,9 +28,20 @@ def published(outputs):
 
 
 def score(got, expected):
-    """The share of a check's points that `got` earns, and a row a value: (share, [(name, right, message, hint)])."""
-    rows = []
-    for name, reference in expected.items():
-        right, message = compare(got[name], reference) if name in got else (False, "was not published")
-        rows.append((name, right, message, reference["hint"]))
-    return sum(right for _, right, _, _ in rows) / len(rows), rows
+    """The share of a check's points that `got` earns, and a row a value: (share, [{"name", "right", ...}])."""
+    rows = [_row(name, got.get(name), reference) for name, reference in expected.items()]
+    return sum(row["right"] for row in rows) / len(rows), rows
+
+
+def _row(name, value, reference):
+    """How a value compares: shapes, and of a wrong one up to SAMPLE of its numbers, for finding equal mistakes."""
+    right, message = compare(value, reference) if value is not None else (False, "was not published")
+    row = {"name": name, "right": right, "message": message, "hint": reference["hint"]}
+    row |= {"got": None, "expected": reference["shape"], "sample": []}
+    with contextlib.suppress(ValueError):
+        array = decode(value)
+        row["got"] = list(array.shape)
+        if not right:
+            places = np.linspace(0, array.size - 1, min(SAMPLE, array.size)).astype(int)
+            row["sample"] = [x if math.isfinite(x) else str(x) for x in array.ravel()[places].tolist()]
+    return row

@@ -1,30 +1,28 @@
-"""Grades a class: `grade_class` for all submissions, `grade_one` for one, both returning what `grades.json` holds.
+"""Grades one submission: `prepare` runs the solution, `grade_one` returns what `grades.json` holds.
+
+    lab = prepare(master, seed, limits, kernels)
+    entry = grade_one(submission, lab, kernels)
 
 A submission is run as its student would run it, with fresh inputs. A cell that breaks its kernel is left out of a
 second run, so that it costs its own task only; a task that failed is graded again alone, with the solution standing in
-for the others, and the better of the two counts.
+for the others, and the better of the two counts. grader/pool.py does it for a class.
 """
 
-import os
 import re
-import secrets
-import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from multiprocessing import get_context, parent_process
-from multiprocessing.util import Finalize
 
 from grader import master as notebooks
 from grader.compare import score
 from grader.course import CourseError
 from grader.execute import Limits, run_notebook
-from grader.kernels import Kernels
+from grader.forbid import findings
+from grader.intake import Corrupt
 from grader.master import Master
-from grader.submission import Corrupt, is_stub, read_cells
+from grader.submission import is_stub, read_cells
 
 REVIVALS = 4
-SANDBOX = "none"  # isolation is not built yet, and every result says so
+MAX_CODE = 20_000  # characters of a task's source that an entry keeps
 
 
 @dataclass
@@ -57,33 +55,57 @@ def prepare(master, seed, limits, kernels):
 def grade_one(submission, lab, kernels):
     """One submission's entry in grades.json. Never raises for anything that a submission can hold."""
     start = time.monotonic()
-    master = lab.master
-    entry = {
-        "student": submission.student,
-        "file": submission.file,
-        "status": "graded",
-        "points": 0.0,
-        "max": sum(check.points for check in master.checks.values()),
-        "seconds": 0.0,
-        "notes": list(submission.notes),
-        "checks": [],
-    }
+    entry = ungraded(submission, lab)
+    entry |= {"status": "graded", "sandbox": kernels.tier}
     try:
-        cells, notes = read_cells(submission.data, master)
+        if submission.refused:
+            raise Corrupt(submission.refused)
+        cells, notes = read_cells(submission.data, lab.master)
         entry["notes"] += notes
+        entry["code"] = _code(cells, lab.master)
         rows = _Run(lab, kernels, cells).grade()
+        entry["checks"] = [rows[name] for name in lab.master.checks]
     except Corrupt as problem:
         entry["status"] = "corrupt"
         entry["notes"].append(str(problem))
-        rows = {name: _row(lab, name, "missing", "own") for name in master.checks}
     except Exception as error:  # ours, not the student's: told as such, and the others are graded
         entry["status"] = "failed"
         entry["notes"].append(f"the grader failed: {type(error).__name__}: {error}"[:2000])
-        rows = {name: _row(lab, name, "missing", "own") for name in master.checks}
-    entry["checks"] = [rows[name] for name in master.checks]
-    entry["points"] = round(sum(row["points"] for row in rows.values()), 2)
+    entry["points"] = round(sum(row["points"] for row in entry["checks"]), 2)
     entry["seconds"] = round(time.monotonic() - start, 2)
     return entry
+
+
+def ungraded(submission, lab, why=""):
+    """The entry of a submission that could not be graded, through no fault of its own."""
+    master = lab.master
+    return {
+        "student": submission.student,
+        "file": submission.file,
+        "status": "failed",
+        "points": 0.0,
+        "max": sum(check.points for check in master.checks.values()),
+        "seconds": 0.0,
+        "notes": [*submission.notes, *([why] if why else [])],
+        "seed": lab.seed,
+        "sandbox": "none",
+        "digest": submission.digest,
+        "master": master.digest,
+        "handed_in": submission.handed_in,
+        "ids": submission.ids,
+        "code": {},
+        "checks": [_row(lab, name, "missing", "own") for name in master.checks],
+    }
+
+
+def _code(cells, master):
+    """{task: what the student wrote for it}, for readers and for the comparison of code."""
+    written = {}
+    for task in master.tasks:
+        mine = [cell for cell in cells if (cell.role, cell.name) == ("task", task) and not is_stub(cell, master)]
+        if mine:
+            written[task] = "\n\n".join(cell.source for cell in mine)[:MAX_CODE]
+    return written
 
 
 def _row(lab, name, verdict, graded, *, points=0.0, message="", values=(), seconds=0.0):
@@ -95,8 +117,9 @@ def _row(lab, name, verdict, graded, *, points=0.0, message="", values=(), secon
         "max": check.points,
         "verdict": verdict,
         "graded": graded,
+        "about": check.about,
         "message": message,
-        "values": [{"name": n, "right": right, "message": m, "hint": hint} for n, right, m, hint in values],
+        "values": list(values),
         "seconds": seconds,
     }
 
@@ -113,11 +136,15 @@ class _Run:
         self.lab, self.kernels, self.cells = lab, kernels, cells
         self.master = lab.master
         self.less, self.broken = set(), {}  # cell indices left out; task or check -> (outcome, message)
+        self.until = time.monotonic() + lab.limits.submission
 
     def grade(self):
         rows = self.own()
         for task in self.master.tasks:
-            if self._reached(rows, task) < self.master.points_of(task) and self._worth_another_run(rows, task):
+            if found := findings(self.cells, self.master, task):
+                for name in self.master.checks_of(task):
+                    rows[name] = _row(self.lab, name, "fail", "own", message=found)
+            elif self._reached(rows, task) < self.master.points_of(task) and self._worth_another_run(rows, task):
                 again = self._alone(task)
                 if self._reached(again, task) > self._reached(rows, task):
                     names = self.master.checks_of(task)
@@ -135,8 +162,10 @@ class _Run:
             notebook = notebooks.own(self.master, self.cells, self.lab.seed, less=self.less, without=without)
             if not self._run(notebook, rows, "own"):
                 break
+        late = f"all cells together took longer than {self.lab.limits.submission:g} s"
+        verdict, why = ("missing", "was not reached") if time.monotonic() < self.until else ("timeout", late)
         for name in self.master.checks:
-            rows.setdefault(name, _row(self.lab, name, "missing", "own", message="was not reached"))
+            rows.setdefault(name, _row(self.lab, name, verdict, "own", message=why))
         return rows
 
     def _alone(self, task):
@@ -155,7 +184,9 @@ class _Run:
 
     def _run(self, notebook, rows, graded):
         """Run a notebook and add the rows of the checks it reached. True where a cell broke the kernel."""
-        results = run_notebook(notebook, kernels=self.kernels, limits=self.lab.limits, expected=self.lab.expected)
+        results = run_notebook(
+            notebook, kernels=self.kernels, limits=self.lab.limits, expected=self.lab.expected, until=self.until
+        )
         errors = {}
         for cell, result in zip(notebook.cells, results, strict=True):
             facts = cell.metadata["grade"]
@@ -179,7 +210,8 @@ class _Run:
     def _judge(self, name, result, graded, errors):
         """The row of a check from what its cell published and how it ended.
 
-        Nothing that a run with the solution's code in it printed or raised is shown: such a row has no message.
+        Nothing that a run with the solution's code in it printed, raised or published is shown: such a row has no
+        message, and its values neither shape nor message of what was published.
         """
         check, expected = self.master.checks[name], self.lab.expected[name]["values"]
         share, values = score(result.values, expected)
@@ -196,7 +228,7 @@ class _Run:
         else:
             verdict = "partial" if share else result.outcome
         if graded == "alone":
-            message = ""
+            message, values = "", [{**value, "message": "", "got": None} for value in values]
         return _row(
             self.lab, name, verdict, graded, points=share * check.points, message=message, values=values,
             seconds=result.seconds,
@@ -209,54 +241,10 @@ class _Run:
         """
         mine = [cell for cell in self.cells if cell.role == "task" and cell.name == task]
         extra = any(re.search(rf"\b{task}\b", cell.source) for cell in self.cells if cell.role == "extra")
-        if not extra and all(is_stub(cell, self.master) for cell in mine):
+        if time.monotonic() > self.until or (not extra and all(is_stub(cell, self.master) for cell in mine)):
             return False
         others = (t for t in self.master.tasks if t != task)
         all_right = all(self._reached(rows, other) == self.master.points_of(other) for other in others)
         here = {cell.name: cell.source.strip() for cell in self.cells if cell.role == "given"}
         given = all(here.get(g.id) == g.source.strip() for g in self.master.given if not g.setup)
         return not (all_right and given and not self.less)
-
-
-def grade_class(submissions, master, *, seed=None, limits=None, jobs=1, kind=None, done=lambda entry: None):
-    """Grade all submissions with one seed. done(entry) is called as each is finished. Returns what grades.json holds.
-
-    seed: None draws one. jobs: processes, each with kernels of its own. kind: "warm" or "cold" kernels, see `Kernels`.
-    """
-    seed = secrets.randbelow(2**31) if seed is None else seed
-    limits = limits or Limits()
-    entries = []
-    jobs = max(1, min(jobs, len(submissions)))
-    if jobs == 1:
-        with Kernels(kind) as kernels:
-            lab = prepare(master, seed, limits, kernels)
-            for submission in submissions:
-                entries.append(grade_one(submission, lab, kernels))
-                done(entries[-1])
-    else:
-        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_open, initargs=(kind,)) as pool:
-            lab = pool.submit(_prepare, master, seed, limits).result()
-            for work in as_completed([pool.submit(_work, submission, lab) for submission in submissions]):
-                entries.append(work.result())
-                done(entries[-1])
-    entries.sort(key=lambda entry: entry["student"])
-    return {"schema": 1, "lab": master.stem, "seed": seed, "sandbox": SANDBOX, "submissions": entries}
-
-
-_kernels = None
-
-
-def _open(kind):
-    """In a worker: open kernels once for all its work, and close them with the process; it ends with its parent."""
-    global _kernels
-    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
-    _kernels = Kernels(kind)
-    Finalize(None, _kernels.close, exitpriority=10)
-
-
-def _prepare(master, seed, limits):
-    return prepare(master, seed, limits, _kernels)
-
-
-def _work(submission, lab):
-    return grade_one(submission, lab, _kernels)

@@ -6,15 +6,19 @@ notebook = alone(master, cells, "fit_histogram", seed=7)   # one task, the solut
 """
 
 import hashlib
+import itertools
+import json
 import re
 import symtable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
 from grader.course import ROOT, CourseError, find_topic
 from grader.source import KERNELSPEC
+from utils import checks
 
 IMPORTS = "from utils.checks import begin_check, check, fresh, fresh_generator"
 
@@ -37,6 +41,12 @@ class Check:
     points: float
     source: str
 
+    @property
+    def about(self):
+        """What it tests, in the words of the comment at its top."""
+        lines = itertools.takewhile(lambda line: line.startswith("#"), self.source.splitlines())
+        return " ".join(line.lstrip("# ") for line in lines)
+
 
 @dataclass
 class Master:
@@ -48,6 +58,7 @@ class Master:
     stubs: dict  # task -> the source that the student got
     checks: dict  # check -> Check
     given: list
+    forbidden: dict = field(default_factory=dict)  # task -> names that it may not use
 
     @classmethod
     def load(cls, wanted, folder="solutions"):
@@ -72,6 +83,7 @@ class Master:
         if role == "task":
             self.order.append(("task", facts["task"]))
             self.tasks[facts["task"]] = cell.source
+            self.forbidden[facts["task"]] = list(facts.get("forbid", ()))
         elif role == "check":
             self.order.append(("check", facts["check"]))
             source = cell.source.split("\n", 1)[1]
@@ -79,6 +91,12 @@ class Master:
         else:
             self.order.append(("given", cell.id))
             self.given.append(Given(cell.id, cell.source, role == "setup"))
+
+    @property
+    def digest(self):
+        """SHA-256 of all that decides a grade."""
+        text = json.dumps([asdict(self), Path(checks.__file__).read_text(encoding="utf-8")], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def checks_of(self, task):
         return [name for name, check in self.checks.items() if check.task == task]

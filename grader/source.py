@@ -16,6 +16,7 @@ import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from grader import forbid
 from grader.course import KINDS, ROOT, CourseError, settings
 
 BEGIN, END = "# BEGIN SOLUTION", "# END SOLUTION"
@@ -73,7 +74,7 @@ def _check_tasks(path, cells):
     """Every task has one cell, a solution region, checks after it, and points that add up."""
     tasks, reached = {}, {}
     for cell in cells:
-        if unknown := set(cell.options) - {"task", "check", "points", "minutes", "id", "tags", "title"}:
+        if unknown := set(cell.options) - {"task", "check", "points", "minutes", "id", "tags", "title", "forbid"}:
             raise source_error(path, cell.line, f"unknown option {', '.join(sorted(unknown))}")
         if name := cell.options.get("task"):
             if name in tasks:
@@ -86,6 +87,7 @@ def _check_tasks(path, cells):
             if not isinstance(minutes, int) or not isinstance(points, (int, float)):
                 told = f"task {name!r} needs points= and minutes=, both numbers without quotes or commas"
                 raise source_error(path, cell.line, f"{told}, got {points!r} and {minutes!r}")
+            _check_forbidden(path, cells, cell)
         elif name := cell.options.get("check"):
             if name not in tasks:
                 raise source_error(
@@ -107,6 +109,19 @@ def _check_tasks(path, cells):
             raise source_error(
                 path, cell.line, f"task {name!r} has {cell.options['points']} points, its checks give {reached[name]}"
             )
+
+
+def _check_forbidden(path, cells, task):
+    """What a task forbids is a list of names, and its solution uses none of them."""
+    names = task.options.get("forbid", [])
+    if not isinstance(names, list) or not all(isinstance(n, str) and re.fullmatch(forbid.NAME, n) for n in names):
+        told = 'forbid= is a list of names, as in forbid=["torch.softmax", ".softmax"]'
+        raise source_error(path, task.line, f"{told}, got {names!r}")
+    sources = [cell.text if cell.kind == "code" and "check" not in cell.options else "" for cell in cells]
+    start = [n for n, cell in enumerate(cells) if cell is task]
+    for name, line, cell in forbid.uses(sources, names, cells=start, roots=forbid.defined(task.text)):
+        told = f"the solution of {task.options['task']!r} uses {name}, which the task forbids"
+        raise source_error(path, cells[cell].line + line, told)
 
 
 def _name_cells(path, cells):
@@ -262,6 +277,8 @@ def _cell(cell, kind):
     if name := cell.options.get("task"):
         text = make_stub(cell.text, name) if kind == "labs" else without_markers(cell.text)
         facts = {"role": "task", "task": name, "points": cell.options["points"], "minutes": cell.options["minutes"]}
+        if cell.options.get("forbid"):
+            facts["forbid"] = cell.options["forbid"]
         return _code(f"# task: {name}\n{text}", cell.id, facts)
     if name := cell.options.get("check"):
         number = cell.id.rsplit("-", 1)[1]
