@@ -272,9 +272,7 @@ def read_roster(path, system):
     lacking = [head for head in NEEDED[system] if head not in heads]
     rows = [{head: row[head] for head in heads} for row in table] if not lacking else []
     if lacking or not rows:
-        what = {"canvas": "the gradebook that Canvas exports", "moodle": "the grading worksheet of the assignment"}[
-            system
-        ]
+        what = "the gradebook that Canvas exports" if system == "canvas" else "the assignment's grading worksheet"
         why = f"has no column {', '.join(lacking)}" if lacking else "has no rows"
         raise CourseError(f"--roster {path} {why}; expected {what}, in English, got {plain(', '.join(heads), 200)!r}")
     return rows
@@ -297,19 +295,18 @@ def _max(grades):
 
 
 def _float(text):
-    """A number of the roster's, None where there is none."""
+    """A number above 0 of the roster's, None where there is none."""
     try:
-        return float((text or "").replace(",", "."))
+        value = float((text or "").replace(",", "."))
     except ValueError:
         return None
+    return value if 0 < value < 1e6 else None
 
 
 def _points(entry, possible, done):
     """An entry's points, on the scale of the assignment there."""
     if possible != entry["max"]:
-        note = (
-            f"the assignment's maximum there is {number(possible)}, the lab's {number(entry['max'])}: points are scaled"
-        )
+        note = f"the assignment there has {number(possible)} points, the lab {number(entry['max'])}: they are scaled"
         if note not in done.notes:
             done.notes.append(note)
     return number(entry["points"] * possible / entry["max"] if entry["max"] else 0.0)

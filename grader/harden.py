@@ -175,7 +175,10 @@ _DENIED = {
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "msgget": (68, 186),
     "semget": (64, 190), "mq_open": (240, 180),  # memory that no limit counts
 }  # fmt: skip
-_ARCHITECTURES = {"x86_64": (0xC000003E, 0, 56, 41), "aarch64": (0xC00000B7, 1, 220, 198)}  # audit, column, clone, socket
+_ARCHITECTURES = {
+    "x86_64": (0xC000003E, 0, 56, 41),
+    "aarch64": (0xC00000B7, 1, 220, 198),
+}  # audit, column, clone, socket
 
 
 def seccomp():
@@ -195,7 +198,11 @@ def seccomp():
     program += [(leave, 0, 0, error | 1), (leave, 0, 0, allow)]
     program += [(equal, 0, 8, socket), (load, 0, 0, 16)]
     program += [(equal, 6, 0, 1), (equal, 5, 0, 2), (equal, 4, 0, 10)]  # Unix, IPv4, IPv6
-    program += [(equal, 0, 2, 16), (load, 0, 0, 32), (equal, 1, 0, 0)]  # netlink to ask for network devices: ZeroMQ does
+    program += [
+        (equal, 0, 2, 16),
+        (load, 0, 0, 32),
+        (equal, 1, 0, 0),
+    ]  # netlink to ask for network devices: ZeroMQ does
     program += [(leave, 0, 0, error | 97), (leave, 0, 0, allow)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     filter = struct.pack("HxxxxxxQ", len(program), ctypes.addressof(code))

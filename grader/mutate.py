@@ -19,8 +19,8 @@ import tomllib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing import get_context
-from multiprocessing.util import Finalize
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -30,8 +30,8 @@ from grader.compare import score
 from grader.course import CourseError
 from grader.execute import Limits, run_notebook
 from grader.grade import prepare
-from grader.kernels import Kernels
 from grader.master import Master, alone
+from grader.pool import Pool, _open, kernels_of
 from grader.submission import Cell
 
 WANTED = 0.9  # share of the mutants that are not equivalent
@@ -335,28 +335,14 @@ def _mutant(task, operator, source, meaning, solution):
 # Grading
 
 
-def loses(source, task, lab, kernels):
+def loses(pool, lab, source, task):
     """Does the task lose points with this source, all others solved? Also the seconds of the slowest cell."""
     notebook = alone(lab.master, [Cell(source, "task", task)], task, lab.seed)
-    results = run_notebook(notebook, kernels=kernels, limits=lab.limits)
+    results = run_notebook(notebook, kernels=kernels_of(pool), limits=lab.limits)
     names = [cell.metadata["grade"].get("check") for cell in notebook.cells]
     published = {name: result.values for name, result in zip(names, results, strict=True) if name}
     lost = any(score(values, lab.expected[name]["values"])[0] < 1 for name, values in published.items())
     return lost, max(result.seconds for result in results)
-
-
-_kernels = None
-
-
-def _open():
-    """In a worker: kernels for all its work."""
-    global _kernels
-    _kernels = Kernels()
-    Finalize(None, _kernels.close, exitpriority=10)
-
-
-def _work(mutant, lab):
-    return loses(mutant.source, mutant.task, lab, _kernels)[0]
 
 
 def grade_mutants(chosen, master, seed, jobs=1):
@@ -364,20 +350,17 @@ def grade_mutants(chosen, master, seed, jobs=1):
 
     CourseError where the solution itself loses points.
     """
-    labs = {}
-    with Kernels() as kernels:
-        lab = prepare(master, seed, Limits(), kernels)
-        for task in {mutant.task for mutant in chosen}:
-            lost, slowest = loses(master.tasks[task], task, lab, kernels)
-            if lost:
-                raise CourseError(f"the solution of {task!r} loses points when it is run again with seed {seed}")
-            labs[task] = replace(lab, limits=Limits(timeout=max(5.0, 10 * slowest)))
-        if jobs == 1:
-            for mutant in chosen:
-                yield mutant, loses(mutant.source, mutant.task, labs[mutant.task], kernels)[0]
-            return
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_open) as pool:
-        yield from zip(chosen, pool.map(_work, chosen, [labs[mutant.task] for mutant in chosen]), strict=True)
+    pool, labs = Pool(allow_unsandboxed=True), {}  # it is the course's own code
+    lab = prepare(master, seed, Limits(), kernels_of(pool))
+    for task in {mutant.task for mutant in chosen}:
+        lost, slowest = loses(pool, lab, master.tasks[task], task)
+        if lost:
+            raise CourseError(f"the solution of {task!r} loses points when it is run again with seed {seed}")
+        labs[task] = replace(lab, limits=Limits(timeout=max(5.0, 10 * slowest)))
+    todo = [[labs[m.task] for m in chosen], [m.source for m in chosen], [m.task for m in chosen]]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_open, initargs=(pool,)) as workers:
+        found = (map if jobs == 1 else workers.map)(partial(loses, pool), *todo)
+        yield from zip(chosen, (lost for lost, _ in found), strict=True)
 
 
 def read_equivalent(stem):

@@ -82,8 +82,7 @@ class Processes:
         self._start()
 
     def _start(self):
-        context = get_context("spawn")
-        self.executor = ProcessPoolExecutor(self.jobs, context, initializer=_open, initargs=(self.pool,))
+        self.executor = ProcessPoolExecutor(self.jobs, get_context("spawn"), initializer=_end_with_parent)
 
     def prepare(self, master, seed, limits):
         return self.executor.submit(_prepare, self.pool, master, seed, limits).result()
@@ -132,14 +131,12 @@ class Processes:
 _kernels = None
 
 
-def _open(pool):
-    """In a new process: it ends with its parent."""
+def _end_with_parent():
     threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
-    kernels_of(pool)
 
 
 def kernels_of(pool):
-    """This process's kernels: opened once for all its work, closed with the process."""
+    """This process's kernels: opened at its first work, closed with the process."""
     global _kernels
     if _kernels is None:
         _kernels = pool.kernels()

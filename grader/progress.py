@@ -50,6 +50,10 @@ class Progress:
         self._say(line(entry))
         self.bar.advance(self.task)
 
+    def unchanged(self):
+        """One submission less to grade: an earlier run did."""
+        self.bar.update(self.task, total=self.bar.tasks[self.task].total - 1)
+
     def summary(self, grades, path):
         """The class in numbers, and where the report is."""
         from grader.report import overview

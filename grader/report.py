@@ -120,7 +120,7 @@ def page_name(student):
 def coloured(code, label, unlike=None):
     """Code as HTML, highlighted where it is of a kind that a person typed.
 
-    unlike: another code; lines that it does not have are marked.
+    unlike: another code; lines that it does not have are marked, whatever the names in them.
     """
     code = "\n".join(line.rstrip() for line in code.splitlines())
     code = HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", code)
@@ -128,10 +128,19 @@ def coloured(code, label, unlike=None):
     if max(map(len, lines)) > LONGEST_LINE:
         inner = escape(code)
     else:
-        theirs = lines if unlike is None else [line.strip() for line in unlike.splitlines()]
-        marked = [n for n, line in enumerate(lines, 1) if unlike is not None and line.strip() not in theirs]
+        marked = [] if unlike is None else _only_in(lines, unlike.splitlines())
         inner = Markup(highlight(code, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True, hl_lines=marked)))
     return Markup('<pre tabindex="0" role="region" aria-label="{}"><code>{}</code></pre>').format(shown(label), inner)
+
+
+def _only_in(lines, others):
+    """The numbers of the lines that `others` lack, comments aside and whatever their names."""
+
+    def tokens(line):
+        return tuple(similarity.logical_lines(line.strip()))
+
+    theirs = {(), *map(tokens, others)}
+    return [n for n, line in enumerate(lines, 1) if tokens(line) not in theirs]
 
 
 def _beside(member, first):
@@ -202,7 +211,7 @@ def points_to_reach(grades):
 
 
 def overview(grades):
-    """The run in numbers, and for each task the share of students with all its points; less what the grader failed on."""
+    """The run in numbers, and the share of students with all points of each task; less what the grader failed on."""
     entries = grades["submissions"]
     graded = [entry for entry in entries if entry["status"] != "failed"]
     points = [entry["points"] for entry in graded] or [0.0]
@@ -285,7 +294,7 @@ def common_messages(rows):
     found = {}
     for entry, row in rows:
         said = [(None, row["message"])] if row["message"] and row["points"] < row["max"] else []
-        said += [(value["name"], value["message"]) for value in row["values"] if not value["right"]]
+        said += [(value["name"], value["message"] or "wrong") for value in row["values"] if not value["right"]]
         for value, text in said:
             text = _short(text, 300)
             key = (text,) if text.startswith("shape (") else tuple(NUMBER.split(text))
@@ -306,29 +315,38 @@ def _merged(texts):
 
 def same_wrong_values(rows):
     """Submissions that published the same wrong numbers in one check: [{students, values}], the largest first."""
-    published = {}  # what can be compared: same inputs, same value, same shape
+    published = {}  # what can be compared: the same value of the same inputs
     for n, (entry, row) in enumerate(rows):
         for value in row["values"]:
             if not value["right"] and value.get("sample"):
-                key = (entry.get("seed"), value["name"], tuple(value.get("got") or ()), len(value["sample"]))
+                key = (entry.get("seed"), value["name"], len(value["sample"]))
                 published.setdefault(key, []).append((n, np.array(value["sample"], dtype=float), value))
     groups = {}
-    for (_, name, shape, _), found in published.items():
+    for (_, name, _), found in published.items():
         for same in _same(found):
-            numbers = ", ".join(f"{number:.4g}" for number in same[0][1][:8]) + (", …" if len(same[0][1]) > 8 else "")
-            value = {"name": name, "shape": _shape(shape), "numbers": numbers, "hint": same[0][2]["hint"]}
+            shape = next((value["got"] for _, _, value in same if value["got"] is not None), None)
+            some = ", ".join(f"{number:.4g}" for number in same[0][1][:8])
+            numbers = some if len(same[0][1]) <= 8 else f"{some}, …"
+            value = {
+                "name": name,
+                "shape": "" if shape is None else _shape(shape),
+                "numbers": numbers,
+                "hint": same[0][2]["hint"],
+            }
             groups.setdefault(tuple(n for n, _, _ in same), []).append(value)
     groups = [{"students": [rows[n][0]["student"] for n in who], "values": values} for who, values in groups.items()]
     return sorted(groups, key=lambda group: -len(group["students"]))
 
 
 def _same(found):
-    """Split [(n, numbers, value)] into groups of two and more with close numbers."""
+    """Split [(n, numbers, value)] into groups of two and more with close numbers and, where it is told, one shape."""
     while found:
         numbers = np.stack([row[1] for row in found])  # (submissions, numbers)
         finite = np.abs(numbers[0][np.isfinite(numbers[0])])
         atol = 1e-6 * finite.max() if finite.size else 0.0
         close = np.isclose(numbers, numbers[0], rtol=RTOL, atol=atol, equal_nan=True).all(1)
+        shapes = [row[2]["got"] for row in found]
+        close &= [None in (shape, shapes[0]) or shape == shapes[0] for shape in shapes]
         if close.sum() > 1:
             yield [row for row, near in zip(found, close, strict=True) if near]
         found = [row for row, near in zip(found, close, strict=True) if not near]
