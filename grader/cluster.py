@@ -9,6 +9,7 @@ worker had when it was lost is graded by another.
 """
 
 import logging
+import re
 import secrets
 import threading
 
@@ -16,7 +17,7 @@ from grader.course import CourseError
 from grader.grade import grade_one, prepare, ungraded
 from grader.pool import AHEAD, kernels_of
 
-PATIENCE = 60  # seconds to wait for the scheduler and for a first worker
+PATIENCE = 30  # seconds to wait for the scheduler and for a first worker
 _one_at_a_time = threading.Lock()  # pytest, and so a run of a notebook, belongs to a whole process
 
 
@@ -28,6 +29,8 @@ class Cluster:
             from distributed import Client
         except ImportError:
             raise CourseError("--scheduler needs Dask: pip install distributed") from None
+        if not re.fullmatch(r"\w+://.+:\d+", pool.scheduler):
+            raise CourseError(f"--scheduler {pool.scheduler}: expected an address such as tcp://10.0.0.1:8786")
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost worker is dealt with here
         self.pool = pool
         try:

@@ -27,7 +27,7 @@ from jupyter_client import BlockingKernelClient
 from nbval.kernel import RunningKernel
 
 from grader import harden, sandbox
-from grader.course import ROOT, CourseError
+from grader.course import ROOT
 
 CAN_FORK = sys.platform == "linux" and hasattr(os, "pidfd_open")
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -57,7 +57,9 @@ def environment(home, *, gpu=False):
 
 
 def arguments(connection_file):
-    return ["-f", str(connection_file), "--HistoryManager.hist_file=:memory:", "--log-level=CRITICAL"]
+    """Of a kernel that keeps no history, and spends no time on tracebacks that nobody reads."""
+    quiet = ["--HistoryManager.enabled=False", "--InteractiveShell.xmode=Minimal", "--log-level=CRITICAL"]
+    return ["-f", str(connection_file), *quiet]
 
 
 class Process:
@@ -80,7 +82,8 @@ class Process:
         total = 0
         for path in Path(f"/proc/{self.pid}/root/proc").glob("[0-9]*/status"):
             with contextlib.suppress(OSError):
-                fields = dict(line.split(":", 1) for line in path.read_text().splitlines() if line.startswith("Rss"))
+                lines = path.read_text(errors="replace").splitlines()  # a process may call itself what is no UTF-8
+                fields = dict(line.split(":", 1) for line in lines if line.startswith("Rss"))
                 total += 1024 * sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields)
         return total
 
@@ -152,7 +155,7 @@ class Nursery:
         self.home = tempfile.mkdtemp(prefix="nursery-") if not sandboxed else None
         command = [sys.executable, "-m", "grader.nursery", kind, "sandboxed" if sandboxed else "open"]
         self.lead, theirs = socket.socketpair()
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with this object
         self.process = subprocess.Popen(
             sandbox.command(command, gpu=gpu) if sandboxed else command,
             env=environment(self.home or harden.HOME, gpu=gpu),

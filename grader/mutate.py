@@ -17,10 +17,9 @@ import secrets
 import sys
 import tomllib
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
@@ -31,7 +30,7 @@ from grader.course import CourseError
 from grader.execute import Limits, run_notebook
 from grader.grade import prepare
 from grader.master import Master, alone
-from grader.pool import Pool, _open, kernels_of
+from grader.pool import Pool, Processes, kernels_of
 from grader.submission import Cell
 
 WANTED = 0.9  # share of the mutants that are not equivalent
@@ -204,11 +203,10 @@ def wrong_function(node, names):
         yield node.with_changes(func=func)
 
 
-_PAIRS = """sum mean, min max, amin amax, argmin argmax, minimum maximum, any all, zeros ones, rand randn, floor ceil,
+PAIRS = """sum mean, min max, amin amax, argmin argmax, minimum maximum, any all, zeros ones, rand randn, floor ceil,
 log log2, softmax log_softmax, sigmoid logsigmoid, std var, stack cat, zeros_like ones_like, tril triu"""
-OTHER_FUNCTION = {"expm1": ["exp"], "log1p": ["log"], "logsumexp": ["sum"], "cumsum": ["cumprod"]}
-for _a, _b in map(str.split, _PAIRS.split(",")):
-    OTHER_FUNCTION |= {_a: [_b], _b: [_a]}
+OTHER_FUNCTION = {a: [b] for pair in PAIRS.split(",") for a, b in (pair.split(), pair.split()[::-1])}
+OTHER_FUNCTION |= {"expm1": ["exp"], "log1p": ["log"], "logsumexp": ["sum"], "cumsum": ["cumprod"]}
 
 
 def dropped_call(node, names):
@@ -288,6 +286,8 @@ def _regions(task, solution, stub):
     """The lines, counted from 1, that the solution has and the stub does not."""
     gaps = re.split(rf'[ \t]*raise NotImplementedError\("{task}"\)\n?', stub)
     found = re.fullmatch("(.*?)".join(map(re.escape, gaps)), solution, re.DOTALL)
+    if found is None:
+        raise CourseError(f"the solution of {task!r} does not belong to its stub: run `grade build`")
     lines = set()
     for n in range(1, len(gaps)):
         first = solution.count("\n", 0, found.start(n)) + 1
@@ -358,8 +358,9 @@ def grade_mutants(chosen, master, seed, jobs=1):
             raise CourseError(f"the solution of {task!r} loses points when it is run again with seed {seed}")
         labs[task] = replace(lab, limits=Limits(timeout=max(5.0, 10 * slowest)))
     todo = [[labs[m.task] for m in chosen], [m.source for m in chosen], [m.task for m in chosen]]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_open, initargs=(pool,)) as workers:
-        found = (map if jobs == 1 else workers.map)(partial(loses, pool), *todo)
+    jobs = min(jobs, len(chosen))
+    with Processes(pool, jobs) if jobs > 1 else nullcontext() as workers:
+        found = (workers.executor.map if workers else map)(partial(loses, pool), *todo)
         yield from zip(chosen, (lost for lost, _ in found), strict=True)
 
 

@@ -51,8 +51,9 @@ def explain(told):
     if any(word in told for word in ("uid map", "namespace", "Operation not permitted", "Permission denied")):
         return (
             f"bubblewrap says {told!r}. User namespaces seem to be forbidden: on Ubuntu 24.04, sudo sysctl "
-            "kernel.apparmor_restrict_unprivileged_userns=0; on Debian 10, sudo sysctl kernel.unprivileged_userns_clone=1; in "
-            "Docker, --security-opt seccomp=unconfined --security-opt apparmor=unconfined, or --privileged"
+            "kernel.apparmor_restrict_unprivileged_userns=0; on Debian 10, sudo sysctl "
+            "kernel.unprivileged_userns_clone=1; in Docker, --security-opt seccomp=unconfined --security-opt "
+            "apparmor=unconfined, or --privileged"
         )
     return f"bubblewrap says {told!r}"
 

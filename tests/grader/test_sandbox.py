@@ -90,10 +90,12 @@ def test_an_ordinary_user_grades_in_the_same_sandbox(tiny, class_of_five, open_f
     out = open_folder / "out"
     shutil.copytree(tiny, open_folder / "course")
     shutil.copytree(class_of_five, open_folder / "class")
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import test_sandbox; test_sandbox.as_ordinary_user()"
+    program = "import test_sandbox; test_sandbox.as_ordinary_user()"
+    arguments = ["run", "90", open_folder / "class", "--out", out, "--jobs", "1", "--timeout", "3"]
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("", "tests", "tests/grader"))
     done = subprocess.run(
-        [sys.executable, "-c", program, "run", "90", open_folder / "class", "--out", out, "--jobs", "1", "--timeout", "3"],
-        env={**os.environ, "COURSE_ROOT": str(open_folder / "course"), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{ROOT / 'tests/grader'}"},
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, "COURSE_ROOT": str(open_folder / "course"), "PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=300,
@@ -149,7 +151,7 @@ def test_without_bubblewrap_grading_is_refused_with_what_is_missing(tiny, class_
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
-def test_where_user_namespaces_are_forbidden_the_message_says_how_to_allow_them(tiny, class_of_five, tmp_path, open_folder):
+def test_where_namespaces_are_forbidden_the_message_says_how_to_allow_them(tiny, class_of_five, tmp_path, open_folder):
     tools = open_folder / "tools"
     tools.mkdir()
     forbidden = "#!/bin/sh\n[ $1 = --version ] && echo bubblewrap 0.8.0 && exit\n"
