@@ -164,6 +164,7 @@ def _run(options):
     from grader.intake import find_submissions, left_out
     from grader.master import Master
     from grader.pool import Pool, grade_class
+    from grader.progress import Progress
 
     master = Master.load(options.topic)
     submissions = find_submissions(options.submissions)
@@ -178,38 +179,38 @@ def _run(options):
     book = Gradebook(options.db or default_url(out))
     book.rules(master.stem, **_rules(options))
     run = book.begin(master.stem, master.digest, seed=options.seed, regrade=options.regrade)
-    fresh = []
+    unchanged = []
+
+    def known(submission):
+        if (entry := book.known(run, submission.loaded())) is not None:
+            unchanged.append(submission.student)
+            progress.unchanged()
+        return entry
 
     def done(entry):
         book.add(run, entry)
-        fresh.append(entry["student"])
-        print(_line(entry), flush=True)
+        progress.done(entry)
 
-    try:
-        grades = grade_class(
-            submissions,
-            master,
-            seed=run.seed,
-            limits=Limits(timeout=options.timeout),
-            pool=Pool(options.jobs, options.kernel, options.gpu, options.allow_unsandboxed, options.scheduler),
-            known=lambda submission: book.known(run, submission.loaded()),
-            done=done,
-        )
-    except CourseError:  # such as a solution that fails with this seed: the next run draws another
-        book.finish(run)
-        raise
+    with Progress(len(submissions)) as progress:
+        try:
+            grades = grade_class(
+                submissions,
+                master,
+                seed=run.seed,
+                limits=Limits(timeout=options.timeout),
+                pool=Pool(options.jobs, options.kernel, options.gpu, options.allow_unsandboxed, options.scheduler),
+                known=known,
+                done=done,
+            )
+        except CourseError:  # such as a solution that fails with this seed: the next run draws another
+            book.finish(run)
+            raise
     book.finish(run)
-    if len(fresh) < len(submissions):
-        print(f"{len(submissions) - len(fresh)} of {len(submissions)} unchanged since they were graded: not run again")
-    print(f"report: {report.write(book.grades(master.stem), out)}")
+    if unchanged:
+        print(f"{len(unchanged)} of {len(submissions)} unchanged since they were graded: not run again")
+    counted = book.grades(master.stem)
+    progress.summary(counted, report.write(counted, out, master))
     return 0 if all(entry["status"] == "graded" for entry in grades["submissions"]) else 1
-
-
-def _line(entry):
-    notes = f"  ({'; '.join(entry['notes'])})" if entry["notes"] else ""
-    points = f"{entry['points']:g} of {entry['max']:g}"
-    text = f"{entry['student']}: {points} points, {entry['status']}, {entry['seconds']:.1f} s{notes}"
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _export(options):
@@ -249,15 +250,17 @@ def _mutate(options):
 def _report(options):
     from grader import report
     from grader.gradebook import books
+    from grader.master import Master
 
     for book, lab, out in books(options.topic, options.db, options.out):
         book.rules(lab, **_rules(options))
-        print(f"report: {report.write(book.grades(lab), out)}")
+        print(f"report: {report.write(book.grades(lab), out, Master.load(lab))}")
     return 0
 
 
 def _adjust(options):
     from grader.gradebook import books
+    from grader.progress import line
 
     [(book, lab, _)] = books(options.topic, options.db, options.out)
     entry = book.adjust(
@@ -269,7 +272,7 @@ def _adjust(options):
         author=options.author,
         clear=options.clear,
     )
-    print(f"{_line(entry)}\n`grade report` writes the pages with it")
+    print(f"{line(entry)}\n`grade report` writes the pages with it")
     return 0
 
 

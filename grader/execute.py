@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
@@ -27,6 +27,7 @@ from grader.harden import MEMORY
 from grader.kernels import Kernels
 
 MAX_MESSAGE = 500
+MAX_HELD = 300_000_000  # bytes that the grader's own process may grow by during a cell
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class CourseCell(IPyNbCell):
         result = watch(self.parent.kernel, self.cell.source, plugin.limits, plugin.until)
         result.index = self.cell_num
         self.parent.broken = result.broke
-        self.user_properties.append(("course", asdict(result)))
+        self.user_properties.append(("course", vars(result)))  # not asdict, which fails on deeply nested values
         if result.outcome != "ok":
             self.raise_cell_error(f"{result.outcome} {result.error}".strip())
         check = self.cell.metadata.get("grade", {}).get("check")
@@ -126,7 +127,7 @@ def watch(kernel, source, limits, until=math.inf):
 
     until: on the monotonic clock, when the submission's time is up.
     """
-    start = look = time.monotonic()
+    start, look, held = time.monotonic(), 0.0, _held()
     outputs, size, count, error = [], 0, 0, ""
     outcome = "ok" if kernel.is_alive() else "died"
     msg_id = kernel.execute_cell_input(source, allow_stdin=False) if outcome == "ok" else None
@@ -139,6 +140,9 @@ def watch(kernel, source, limits, until=math.inf):
             look = now + 0.25
             if kernel.memory() > limits.memory:
                 outcome = "memory"
+                break
+            if _held() > held + MAX_HELD:  # ZeroMQ keeps the parts of a message, without a bound, until its last one
+                outcome = "flood"
                 break
         message, length = kernel.receive(0.25)
         if message is None:
@@ -167,9 +171,17 @@ def watch(kernel, source, limits, until=math.inf):
     return CellResult(-1, outcome, error, published(outputs), round(time.monotonic() - start, 3))
 
 
+def _held():
+    """Bytes of memory that this process holds; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
 def _error(content):
-    """The error's name and message: plain text, one short paragraph."""
-    text = f"{content.get('ename', '')}: {content.get('evalue', '')}"
+    """The error's name and message: plain text, one short paragraph; what is no text is left out."""
+    text = ": ".join(part if isinstance(part := content.get(name), str) else "" for name in ("ename", "evalue"))
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", text)[:MAX_MESSAGE]
 
 

@@ -133,7 +133,8 @@ class _Module:
         made = []
         for unit in self.makers.get(name, ()):
             if cells is None or unit.cell in cells:
-                made = [unit] if unit.replaces else [*made, unit]
+                made = [] if unit.replaces else made
+                made.append(unit)
         return made
 
     def reached(self, units, apart):

@@ -171,8 +171,9 @@ class _Run:
     def _alone(self, task):
         rows, others = {}, set(self.master.checks) - set(self.master.checks_of(task))
         known = {}
-        if not notebooks.leans_on_others(self.master, self.cells, task):  # then what broke its check was its own
-            known = {name: self.broken[name] for name in self.master.checks_of(task) if name in self.broken}
+        if not notebooks.leans_on_others(self.master, self.cells, task):  # then what took too long was its own
+            slow = {name: why for name, why in self.broken.items() if why[0] == "timeout"}
+            known = {name: slow[name] for name in self.master.checks_of(task) if name in slow}
         for _ in range(REVIVALS):
             without = set(rows) | others | set(known)
             notebook = notebooks.alone(self.master, self.cells, task, self.lab.seed, less=self.less, without=without)

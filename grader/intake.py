@@ -30,11 +30,11 @@ MAX_NOTEBOOKS = 20  # of one student
 READ = (".ipynb", ".py", ".zip")
 
 # Moodle's mod/assign/classes/downloader.php: a folder a student, or one flat folder; both with or without a last "_".
-MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<original>.*))?", re.S)
+MOODLE = re.compile(r"(?P<name>.+)_(?P<id>[0-9]+)_assignsubmission_[a-z]+(?:_(?P<original>.*))?", re.S)
 # Canvas' lib/content_zipper.rb: name in lower case, LATE, user, attachment, file; an anonymous student has no name.
 CANVAS = re.compile(
-    r"(?:(?P<name>[^\WA-Z]+?)_(?P<late>LATE_)?(?P<id>\d+)|(?P<late_anonymous>LATE_)?(?P<anonymous>anon_[^\W_]+))"
-    r"_(?P<attachment>\d{3,})_(?P<original>.+)",
+    r"(?:(?P<name>[^\WA-Z]+?)_(?P<late>LATE_)?(?P<id>[0-9]+)|(?P<late_anonymous>LATE_)?(?P<anonymous>anon_[^\W_]+))"
+    r"_(?P<attachment>[0-9]{3,})_(?P<original>.+)",
     re.S,
 )
 
@@ -407,16 +407,16 @@ def _canvas(file):
 
 def _newest(files, notes):
     """Less the earlier versions of a file, `lab.ipynb` beside `lab-1.ipynb`: attachments are numbered as they come."""
-    newest = {}
+    versions = {}
     for file in files:
-        match = _canvas(file)
-        inside = file.name[len(file.outer) :]
-        original = re.sub(r"-\d+$", "", PurePosixPath(match["original"]).stem)
-        newest.setdefault((original, inside), []).append((int(match["attachment"]), file.name, file))
-    for versions in newest.values():
-        if len(versions) > 1:
-            notes.append(f"handed in {len(versions)} times; the newest counts, {max(versions)[1]}")
-    return [max(versions)[2] for versions in newest.values()]
+        original = re.sub(r"-[0-9]+$", "", PurePosixPath(_canvas(file)["original"]).stem)
+        versions.setdefault((original, file.name[len(file.outer) :]), []).append(file)
+    newest = []
+    for same in versions.values():
+        newest.append(max(same, key=lambda file: int(_canvas(file)["attachment"])))
+        if len(same) > 1:
+            notes.append(f"handed in {len(same)} times; the newest counts, {newest[-1].name}")
+    return newest
 
 
 def _distinct(name, taken):

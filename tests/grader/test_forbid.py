@@ -1,10 +1,12 @@
 """What a task forbids is found under every name it goes by, in the task and in its helpers, and nowhere else."""
 
 import ast
+import json
 from types import SimpleNamespace
 
 import pytest
-from conftest import TINY, copy_of_tiny, grade
+from conftest import TINY, copy_of_tiny, entries, grade, verdicts
+from test_run import FULL, solved
 
 from grader.forbid import defined, findings, uses
 from grader.source import assemble
@@ -161,3 +163,21 @@ def test_a_build_refuses_what_cannot_be_forbidden(tmp_path, forbid, told):
     done = grade("build", root=course, check=2)
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_forbidden_name_costs_the_task_and_no_other(tmp_path):
+    course = copy_of_tiny(tmp_path / "course")
+    change(course, "points=2 minutes=1", 'points=2 minutes=1 forbid=["torch.sum"]')
+    change(course, "return double(x).sum()", "return double(x) @ torch.ones(len(x))")
+    grade("build", root=course, check=0)
+    (tmp_path / "in").mkdir()
+    answers = {"ada": "return double(x).sum()", "eve": "import torch as t\n    return t.sum(double(x))"}
+    for student, text in answers.items():
+        notebook = solved(course, total=f"def total(x):\n    {text}")
+        (tmp_path / "in" / f"{student}.ipynb").write_text(json.dumps(notebook))
+    grade("run", "90", tmp_path / "in", "--out", tmp_path / "out", root=course, check=0)
+    found = entries(tmp_path / "out")
+    assert {name: entry["points"] for name, entry in found.items()} == {"ada": 6, "eve": 4}
+    assert verdicts(found["eve"]) == {**FULL, "total-1": "fail"}
+    row = next(row for row in found["eve"]["checks"] if row["check"] == "total-1")
+    assert row["message"] == "uses torch.sum (line 4), which this task asks you to write"

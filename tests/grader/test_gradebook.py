@@ -201,7 +201,8 @@ def test_our_own_failure_is_graded_again_in_the_same_run_and_both_are_kept(url):
     book.add(run, entry("ada"))
     book.add(run, entry("ada", double=0.0, total=0.0, status="failed"))  # a second grader fails later: no harm
     assert [row["status"] for row, _ in stored(url)] == ["failed", "graded"]
-    assert (counted(book)["points"], counted(book)["status"]) == (6.0, "graded")
+    book.add(book.begin(LAB, "m1", regrade=True), entry("ada", double=0.0, total=0.0, status="failed"))
+    assert (counted(book)["points"], counted(book)["status"], counted(book)["attempts"]) == (6.0, "graded", 3)
 
 
 def test_names_and_texts_of_any_kind_are_kept_apart(url):
@@ -270,6 +271,36 @@ def test_an_earlier_version_handed_in_once_more_is_the_last_again_and_is_not_run
     for _ in range(2):
         assert book.known(run, submission("ada", "A", days[2]))["points"] == 6.0
         assert (counted(book)["points"], counted(book)["attempts"]) == (6.0, 3)
+
+
+def test_an_unchanged_hand_in_without_a_time_stays_one_attempt(url):
+    book = graded(url, entry("ada"))
+    book.known(book.begin(LAB, "m1"), submission("ada"))
+    assert len(stored(url)) == 1
+
+
+def test_an_earlier_version_that_came_back_while_its_run_was_cut_short_is_still_known(url):
+    book = Gradebook(url)
+    run = book.begin(LAB, "m1")
+    for digest in "AB":
+        book.add(run, entry("ada", digest))
+    assert book.known(run, submission("ada", "A")) == entry("ada", "A")
+    assert len(stored(url)) == 2
+
+
+def test_a_lab_put_back_to_an_earlier_version_counts_as_that_version_graded_it(url):
+    book = graded(url, entry("ada", double=1.0, handed_in=DEADLINE), entry("bob"))
+    book.add(book.begin(LAB, "m2"), entry("ada", double=2.0, handed_in=DEADLINE))
+    assert [counted(book, s)["points"] for s in ("ada", "bob")] == [5.0, 6.0]
+    assert [counted(book, s)["notes"] for s in ("ada", "bob")] == [[], ["graded against an earlier version of the lab"]]
+    book.known(book.begin(LAB, "m1"), submission("ada", handed_in=DEADLINE))
+    assert (counted(book)["points"], counted(book)["attempts"]) == (4.0, 3)
+
+
+def test_of_equally_good_hand_ins_the_last_counts(url):
+    book = graded(url, entry("ada", "A"), entry("ada", "B"))
+    book.rules(LAB, count="best")
+    assert counted(book)["digest"] == "B"
 
 
 # Late
@@ -368,6 +399,15 @@ def test_a_comment_alone_changes_no_points(url):
     book = graded(url, entry("ada", double=1.0))
     assert book.adjust(LAB, "ada", comment="see me")["points"] == 4.0
     assert counted(book)["manual"] == [{"task": "", "points": None, "comment": "see me", "author": ""}]
+
+
+def test_manual_points_give_no_more_than_a_task_is_worth_in_a_changed_lab(url):
+    book = graded(url, entry("ada", total=0.0))
+    book.adjust(LAB, "ada", task="double", points=3)
+    changed = entry("ada", double=0.0, total=0.0)
+    changed["checks"][0]["max"] = 1.0
+    book.add(book.begin(LAB, "m2"), changed)
+    assert counted(book)["points"] == 1.0
 
 
 def test_points_of_a_task_are_subject_to_the_late_penalty_and_those_of_the_whole_lab_are_final(url):
@@ -479,7 +519,7 @@ def test_whatever_happens_points_lie_between_0_and_the_most_and_every_attempt_is
         ("mysql://ada:s3cret@host/x", "mysql.*expected sqlite"),
         ("postgresql://ada:s3cret@127.0.0.1:1/x", "127.0.0.1:1/x: .*refused"),
         ("postgresql://ada:s3/cret@127.0.0.1:1/x?password=s3cret", "127.0.0.1:1/x.*refused"),
-        ("postgresql://ada:x@s3cret@127.0.0.1:1/x", "%40 for an @"),
+        ("postgresql://ada:s3/cr@s3et@127.0.0.1:1/x", "%40 for an @"),
         ("postgresql://ada:s3cret@host:port/x", "expected sqlite"),
         ("postgresql://ada:s3cret@127.0.0.1:1/x?colour=red", "colour"),
     ],

@@ -7,6 +7,7 @@ import pickle
 import stat
 import struct
 import zipfile
+from types import SimpleNamespace
 
 import jupytext
 import nbformat
@@ -17,6 +18,7 @@ from test_run import FULL, answer, cell, deleted, doubled, extra, lab, lab_stub,
 from grader import intake
 from grader.course import CourseError
 from grader.intake import Corrupt, find_submissions, left_out
+from grader.submission import read_cells
 
 
 def text(notebook):
@@ -256,12 +258,16 @@ def test_only_plain_files_are_opened(tmp_path):
     assert "link" in found["device"]
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root reads anything")
-def test_a_file_that_may_not_be_read_is_corrupt(tmp_path):
+def test_a_file_that_may_not_be_read_is_corrupt(tmp_path, monkeypatch):
     (tmp_path / "ada.ipynb").write_text("{}")
-    (tmp_path / "ada.ipynb").chmod(0)
-    with pytest.raises(Corrupt, match="Permission denied"):
-        _ = find_submissions(tmp_path)[0].data
+    (submission,) = find_submissions(tmp_path)
+    monkeypatch.setattr(os, "open", refuse)  # root may read anything, so a mode would not do
+    with pytest.raises(Corrupt, match="the file cannot be read: Permission denied"):
+        _ = submission.data
+
+
+def refuse(*_, **__):
+    raise PermissionError(13, "Permission denied")
 
 
 def test_names_of_any_bytes_can_be_printed_and_stay_apart(tmp_path):
@@ -381,8 +387,10 @@ def test_names_in_a_zip_are_read_as_utf_8_also_where_it_does_not_say_so(tmp_path
 
 
 def test_two_files_of_one_name_in_a_zip_stay_apart(tmp_path):
+    same = [("ada.ipynb", b"1"), ("ada.ipynb", b"2")] + [("a_1_2000_lab.ipynb", b"3")] * 2
     with pytest.warns(UserWarning, match="Duplicate name"):
-        found = in_zip(tmp_path, ("ada.ipynb", b"1"), ("ada.ipynb", b"2"))
+        found = in_zip(tmp_path, *same)
+    assert found.pop("a").notes == ("handed in 2 times; the newest counts, a_1_2000_lab.ipynb",)
     assert {s.data for s in found.values()} == {b"1", b"2"}
     assert all("more than one notebook" in s.notes[0] for s in found.values())
 
@@ -443,6 +451,29 @@ def test_the_time_of_a_zips_member_is_local_and_the_zips_first_day_is_none(tmp_p
     found = in_zip(tmp_path, *members)
     assert found["ada"].handed_in[:19] == "2026-11-01T12:30:00"
     assert found["ben"].handed_in is found["cleo"].handed_in is None
+
+
+STUB = """def {0}(x, *, generator=None):
+    'The {0} of x, eq. (3). x: (n,) float32, in [0, 1]. Returns (n,), sums to 1.'
+    raise NotImplementedError('{0}')"""
+
+
+@pytest.mark.parametrize(
+    ("cells", "roles"),
+    [
+        ([STUB.format("softmax").replace("def softmax", "def my_softmax")], ["task softmax"]),
+        ([STUB.format("softmax").replace("def softmax", f"def my_{n}") for n in range(2)], ["extra ", "extra "]),
+        (["def my_softmax(x):\n    return x"], ["extra "]),
+        (["# task: softmax\nx = 1", STUB.format("softmax").replace("raise", "return")], ["task softmax", "extra "]),
+        ([STUB.format("softmax"), STUB.format("entropy") + "\n" + STUB.format("softmax")], ["task softmax", "extra "]),
+    ],
+)
+def test_likeness_finds_a_task_only_where_there_is_no_doubt(cells, roles):
+    stubs = {task: f"# task: {task}\n{STUB.format(task)}" for task in ("softmax", "entropy")}
+    master = SimpleNamespace(stem="91", tasks=stubs, stubs=stubs, checks={}, given=[])
+    notebook = {"cells": [{"cell_type": "code", "metadata": {}, "source": source} for source in cells]}
+    found, _ = read_cells(text(notebook), master)
+    assert [f"{cell.role} {cell.name}" for cell in found] == roles
 
 
 def test_a_lab_of_this_name_is_what_these_tests_hand_in(tiny):
