@@ -126,7 +126,8 @@ def _row(lab, name, verdict, graded, *, points=0.0, message="", values=(), secon
 
 def own_rows(lab, kernels, cells):
     """The row of every check from the student's own notebook alone: {check: row}."""
-    return _Run(lab, kernels, cells).own()
+    run = _Run(lab, kernels, cells)
+    return run.less_forbidden(run.own())
 
 
 class _Run:
@@ -141,14 +142,19 @@ class _Run:
     def grade(self):
         rows = self.own()
         for task in self.master.tasks:
-            if found := findings(self.cells, self.master, task):
-                for name in self.master.checks_of(task):
-                    rows[name] = _row(self.lab, name, "fail", "own", message=found)
-            elif self._reached(rows, task) < self.master.points_of(task) and self._worth_another_run(rows, task):
+            if self._reached(rows, task) < self.master.points_of(task) and self._worth_another_run(rows, task):
                 again = self._alone(task)
                 if self._reached(again, task) > self._reached(rows, task):
                     names = self.master.checks_of(task)
                     rows.update({name: again[name] for name in names})
+        return self.less_forbidden(rows)
+
+    def less_forbidden(self, rows):
+        """The rows, without points for a task that uses what it may not."""
+        for task in self.master.tasks:
+            if found := findings(self.cells, self.master, task):
+                for name in self.master.checks_of(task):
+                    rows[name] = _row(self.lab, name, "fail", "own", message=found)
         return rows
 
     def _reached(self, rows, task):

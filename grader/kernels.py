@@ -47,7 +47,7 @@ def environment(home, *, gpu=False):
         "TMPDIR": str(home),
         "IPYTHONDIR": f"{home}/.ipython",
         "MPLCONFIGDIR": f"{home}/.matplotlib",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MPLBACKEND": "agg",  # figures are made and not drawn: nobody looks at them here
         "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(ROOT), str(sandbox.CODE)])),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",

@@ -220,8 +220,8 @@ def own(master, cells, seed, *, less=(), without=()):
     made = _Notebook(master, seed)
     made.setup()
     for n in range(-1, len(cells)):
-        idle = n in less or cells[n].role in ("setup", "check") or (untouched[n] and cells[n].name not in kept)
-        if n >= 0 and not idle:
+        idle = n < 0 or n in less or cells[n].role in ("setup", "check")
+        if not idle and not (untouched[n] and cells[n].name not in kept):
             made.add(cells[n].source, cell=n, task=cells[n].name if cells[n].role == "task" else None)
         for name in after.get(n, []):
             if name not in without:
