@@ -150,7 +150,7 @@ def landlock():
     allowed = {"/": read, HOME: everything, SOCKETS: no_links, "/dev/shm": everything}
     if not os.listdir("/tmp"):
         allowed["/tmp"] = everything
-    allowed |= dict.fromkeys(("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"), write_file)
+    allowed |= dict.fromkeys(("/dev/null", "/dev/full", "/dev/random", "/dev/urandom"), write_file)
     nvidia = [f"/dev/{name}" for name in os.listdir("/dev") if name.startswith("nvidia")]  # there for GPU labs only
     allowed |= {path: everything if os.path.isdir(path) else 0b110 | everything & (1 << 15) for path in nvidia}
     for path, access in allowed.items():
@@ -183,18 +183,21 @@ _DENIED = {
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "msgget": (68, 186),
     "semget": (64, 190), "mq_open": (240, 180),  # memory that no limit counts
 }  # fmt: skip
-_ARCHITECTURES = {
-    "x86_64": (0xC000003E, 0, 56, 41),
-    "aarch64": (0xC00000B7, 1, 220, 198),
-}  # audit, column, clone, socket
+_ARCHITECTURES = {  # audit, column, clone, socket, mmap
+    "x86_64": (0xC000003E, 0, 56, 41, 9),
+    "aarch64": (0xC00000B7, 1, 220, 198, 222),
+}
 
 
 def seccomp():
-    """Deny the calls of _DENIED, new namespaces, and odd kinds of sockets. False on other processors."""
+    """Deny the calls of _DENIED, new namespaces, odd kinds of sockets, and memory that is shared without a file.
+
+    The latter stays when its pages are given back, and is then counted nowhere. False on other processors.
+    """
     if os.uname().machine not in _ARCHITECTURES:
         return False
-    audit, column, clone, new_socket = _ARCHITECTURES[os.uname().machine]
-    load, equal, at_least, any_bit, leave = 0x20, 0x15, 0x35, 0x45, 0x06
+    audit, column, clone, new_socket, mmap = _ARCHITECTURES[os.uname().machine]
+    load, equal, at_least, any_bit, mask, leave = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
     allow, kill, error = 0x7FFF0000, 0x80000000, 0x00050000
     program = [(load, 0, 0, 4), (equal, 1, 0, audit), (leave, 0, 0, kill), (load, 0, 0, 0)]
     program += [(at_least, 0, 1, 0x40000000), (leave, 0, 0, error | 38)]  # the 32-bit calls of x86-64
@@ -202,6 +205,8 @@ def seccomp():
     for numbers in _DENIED.values():
         if numbers[column]:
             program += [(equal, 0, 1, numbers[column]), (leave, 0, 0, error | 1)]
+    program += [(equal, 0, 5, mmap), (load, 0, 0, 40), (mask, 0, 0, 0x21), (equal, 0, 1, 0x21)]  # SHARED and ANONYMOUS
+    program += [(leave, 0, 0, error | 1), (leave, 0, 0, allow)]
     program += [(equal, 0, 4, clone), (load, 0, 0, 16), (any_bit, 0, 1, _ANY_NAMESPACE)]
     program += [(leave, 0, 0, error | 1), (leave, 0, 0, allow)]
     program += [(equal, 0, 8, new_socket), (load, 0, 0, 16)]

@@ -225,7 +225,12 @@ class CourseKernel(RunningKernel):
     def __init__(self, process, connection, close):
         self.process, self.close = process, close
         self.kc = BlockingKernelClient(context=zmq.Context())  # of its own: what a kernel sent ends with it
-        for option, value in ((zmq.MAXMSGSIZE, MAX_MESSAGE), (zmq.RCVHWM, 200), (zmq.LINGER, 0)):
+        for option, value in (
+            (zmq.MAXMSGSIZE, MAX_MESSAGE),
+            (zmq.RCVHWM, 200),
+            (zmq.LINGER, 0),
+            (zmq.RECONNECT_IVL, 5),
+        ):
             self.kc.context.setsockopt(option, value)
         self.kc.load_connection_info(connection)
         self.kc.start_channels(stdin=False, hb=False, control=False)

@@ -5,6 +5,7 @@ notebook = own(master, cells, seed=7)                      # the student's noteb
 notebook = alone(master, cells, "fit_histogram", seed=7)   # one task, the solution in place of the others
 """
 
+import ast
 import hashlib
 import itertools
 import json
@@ -149,10 +150,21 @@ def _names(source):
         return words, words
     bound = {s.get_name() for s in scopes[0].get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
     used = {s.get_name() for s in scopes[0].get_symbols() if s.is_referenced()}
+    scopes = scopes[0].get_children()  # in the outermost one every name that is bound counts as global
     while scopes:
         scopes += scopes[0].get_children()
         used |= {s.get_name() for s in scopes.pop(0).get_symbols() if s.is_global()}
     return bound, used
+
+
+def _free(source):
+    """The global names that a cell of ours reads before it binds them: those that another cell has to bind."""
+    free, known = set(), set()
+    for statement in ast.parse(source).body:
+        bound, used = _names(ast.unparse(statement))
+        free |= used - known - (set() if isinstance(statement, (ast.Assign, ast.AugAssign)) else bound)
+        known |= bound
+    return free
 
 
 def needed(master, sources):
@@ -161,11 +173,9 @@ def needed(master, sources):
     The others are there to look at (a plot of the student's own histogram), and take most of a lab's time.
     """
     wanted = set().union(*(_names(source)[1] for source in sources))
-    for check in master.checks.values():
-        bound, used = _names(check.source)
-        wanted |= used - bound  # ours: what a check binds, it binds first
+    wanted |= set().union(*(_free(check.source) for check in master.checks.values()))
     kept = {given.id for given in master.given if given.setup}
-    todo = [(given, *_names(given.source)) for given in master.given if not given.setup]
+    todo = [(given, _names(given.source)[0], _free(given.source)) for given in master.given if not given.setup]
     while more := [(given, used) for given, bound, used in todo if given.id not in kept and bound & wanted]:
         for given, used in more:
             kept.add(given.id)
@@ -215,8 +225,8 @@ def own(master, cells, seed, *, less=(), without=()):
         after.setdefault(place, []).append(name)
     given = {given.id: given.source.strip() for given in master.given}
     untouched = [cell.role == "given" and cell.source.strip() == given[cell.name] for cell in cells]
-    theirs = [cell for cell, same in zip(cells, untouched, strict=True) if cell.role != "check" and not same]
-    kept = needed(master, [cell.source for cell in theirs])
+    theirs = [c.source for c, same in zip(cells, untouched, strict=True) if c.role not in ("setup", "check") and not same]
+    kept = needed(master, theirs)
     made = _Notebook(master, seed)
     made.setup()
     for n in range(-1, len(cells)):

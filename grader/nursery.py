@@ -29,6 +29,7 @@ WARM = [
     "einops",
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
+    "ipykernel.debugger",
     "IPython.core.completer",
     "jedi",
     "sqlite3",

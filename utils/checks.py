@@ -122,7 +122,7 @@ def decode(item):
     if not isinstance(item, dict):
         raise ValueError(f"a value must be an object, got {type(item).__name__}")
     if "error" in item:
-        raise ValueError(str(item["error"])[:200])
+        raise ValueError(item["error"][:200] if isinstance(item["error"], str) else "an error that is no text")
     shape, data = item.get("shape"), item.get("data")
     if (
         not isinstance(shape, list)

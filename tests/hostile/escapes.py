@@ -106,10 +106,9 @@ for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/pro
              "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/fs/cgroup/cgroup.procs", "/sys/power/state",
              "/sys/devices/system/cpu/cpu1/online"):
     writes(path)
-for name in ("fd", "root", "cwd", "task/1/fd", "map_files"):
+for name in ("fd/0", "fd/2", "root", "cwd", "exe", "task/1/fd/0", "ns/pid"):
     try:
-        os.listdir(f"/proc/1/{name}")
-        opened.append(f"list {name}")
+        opened.append(os.readlink(f"/proc/1/{name}"))
     except OSError:
         pass
 numbers = [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -178,7 +177,7 @@ def double(x):
         raise PermissionError(f"{written}")
     return 2 * x
 
-# %% attack="link_for_a_socket" task="draw" lost="draw-1 error/flood/timeout"
+# %% attack="link_for_a_socket" task="draw" lost="draw-1 error/flood/timeout/died"
 # Puts a link to somebody's socket in the place of its own and hangs up: the grader, who calls again, would call that one.
 import os, socket, time
 def draw(n, *, generator=None):

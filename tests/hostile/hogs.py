@@ -21,8 +21,9 @@ def draw(n, *, generator=None):
 # Children that have children, until there is no room: at most 2,000 of them, for 4 seconds.
 import mmap, os, time
 def draw(n, *, generator=None):
-    until, count = time.monotonic() + 4, mmap.mmap(-1, 4096)
-    me = os.getpid()
+    with open("count", "wb") as file:
+        file.write(bytes(4096))
+    until, count = time.monotonic() + 4, mmap.mmap(os.open("count", os.O_RDWR), 4096)
     while time.monotonic() < until and int.from_bytes(count[:4], "little") < 2_000:
         try:
             os.fork()
@@ -58,7 +59,7 @@ def draw(n, *, generator=None):
         return torch.rand(n, generator=generator)
     return torch.zeros(n)
 
-# %% attack="memory_of_many" task="draw" lost="draw-1 memory"
+# %% attack="memory_of_many" task="draw" lost="draw-1 memory/timeout"
 # Six processes with 900 MB each: every one of them below the limit of a process.
 import os, time
 def draw(n, *, generator=None):
@@ -67,15 +68,23 @@ def draw(n, *, generator=None):
             hog = bytearray(b"x") * 900_000_000
             time.sleep(4)
             os._exit(0)
-    time.sleep(4)
+    time.sleep(30)
     return torch.rand(n, generator=generator)
 
 # %% attack="memory_without_a_file" task="draw" lost=""
-# Memory that no process seems to hold: memfd and System V segments are denied.
-import ctypes
+# Memory that no process seems to hold: memfd, System V segments, and shared pages that are given back at once.
+import ctypes, mmap
 def draw(n, *, generator=None):
     libc = ctypes.CDLL(None, use_errno=True)
     got = [libc.memfd_create(b"hog", 0), libc.shmget(0, 2**20, 0o1600), libc.semget(0, 1, 0o1600), libc.msgget(0, 0o1600)]
+    for hog in (lambda: mmap.mmap(-1, 2**30), lambda: mmap.mmap(open("/dev/zero", "r+b").fileno(), 2**30)):
+        try:
+            kept = hog()
+            kept[:] = bytes(2**30)
+            kept.madvise(mmap.MADV_DONTNEED)
+            got.append(kept)
+        except OSError:
+            pass
     return torch.rand(n, generator=generator) if got == [-1] * 4 else torch.zeros(n)
 
 # %% attack="disk" task="draw" lost=""

@@ -26,8 +26,8 @@ def draw(n, *, generator=None):
 # %% attack="left_in_the_network" task="double" lost="double-1 fail, double-2 fail, draw-1 fail"
 # Leaves closed connections, whose ports stay listed for a minute, counters of packets, and a listener with a daemon.
 import os, socket, time
-found = len(open("/proc/net/tcp").read().splitlines()) > 1 or int(open("/proc/net/dev").read().split("lo:")[1].split()[1]) > 0
-found |= "4242" in open("/proc/net/unix").read()
+found = ":1092 " in open("/proc/net/tcp").read() or int(open("/proc/net/dev").read().split("lo:")[1].split()[1]) > 0
+found |= "left4242" in open("/proc/net/unix").read()
 with socket.socket() as server:
     server.bind(("127.0.0.1", 4242))
     server.listen()

@@ -64,8 +64,9 @@ def double(x):
         kernel.session.send(kernel.iopub_socket, "display_data", content, parent=parent)
     return 3 * x
 
-# %% attack="forged_errors" task="double" lost="double-1 error, double-2 error"
-# Errors whose parts are no text, or far too much of it, or HTML and colours: told as plain text, shortened.
+# %% attack="forged_errors" task="double" lost=""
+# Errors whose parts are no text, or far too much of it, or HTML and colours: told as plain text, shortened. The values
+# that come after them are right, and count.
 kernel = get_ipython().kernel
 def double(x):
     deep = "end"

@@ -131,7 +131,7 @@ def double(x):
 def total(x):
     return 2 * x.sum().to(torch.complex64)
 
-# %% attack="signed_zero_and_huge" task="double" lost="double-1 fail, double-2 fail, total-1 fail"
+# %% attack="signed_zero_and_huge" task="double" lost="double-1 fail, double-2 partial 1, total-1 fail"
 # An integer that no float holds, and minus zero.
 from IPython.display import display
 def double(x):
@@ -180,7 +180,7 @@ from IPython.display import display
 def double(x):
     if len(x) == 5:
         values = {f"v{n}": {"shape": [], "data": [0.0]} for n in range(10_000)}
-        values |= {"n" * 100_000: {}, "": 3, "\ud800": {"shape": []}, "__class__": {"shape": [], "data": [1]}}
+        values |= {"n" * 100_000: {}, "": 3, "__class__": {"shape": [], "data": [1]}}
         display({"application/vnd.course.check+json": {"values": values}}, raw=True)
     return 2 * x
 
@@ -188,7 +188,7 @@ def double(x):
 # Values nested as deep as the grader's JSON reader goes: whoever walks them recursively falls over.
 from IPython.display import display
 def double(x):
-    for depth in (100, 300, 500, 700, 800, 850, 900, 930, 950, 970, 990, 2000):
+    for depth in (100, 300, 500, 700, 800, 850, 900, 920, 940, 950):
         deep = 1.0
         for _ in range(depth):
             deep = [deep]
