@@ -26,7 +26,14 @@ from grader.compare import published, score
 from grader.harden import MEMORY
 from grader.kernels import Kernels
 
+LOOK = 0.25  # seconds between two looks at a kernel's memory
 MAX_MESSAGE = 500
+# Parts of pytest that a notebook has no use for. Two of them collect garbage, which takes as long as all the rest.
+IDLE = (
+    *("python", "debugging", "unittest", "monkeypatch", "recwarn", "pastebin", "assertion"),
+    *("junitxml", "doctest", "cacheprovider", "setuponly", "setupplan", "stepwise", "unraisableexception"),
+    *("threadexception", "warnings", "logging", "faulthandler", "subtests"),
+)
 MAX_HELD = 300_000_000  # bytes that the grader's own process may grow by during a cell
 
 
@@ -127,7 +134,7 @@ def watch(kernel, source, limits, until=math.inf):
 
     until: on the monotonic clock, when the submission's time is up.
     """
-    start, look, held = time.monotonic(), 0.0, _held()
+    start, held = time.monotonic(), _held()
     outputs, size, count, error = [], 0, 0, ""
     outcome = "ok" if kernel.is_alive() else "died"
     msg_id = kernel.execute_cell_input(source, allow_stdin=False) if outcome == "ok" else None
@@ -136,8 +143,8 @@ def watch(kernel, source, limits, until=math.inf):
         if now > min(start + limits.timeout, until):
             outcome = "timeout"
             break
-        if now >= look:
-            look = now + 0.25
+        if now >= kernel.look:  # over all its cells: a short one may have taken much
+            kernel.look = now + LOOK
             if kernel.memory() > limits.memory:
                 outcome = "memory"
                 break
@@ -189,8 +196,7 @@ def run_notebook(notebook, *, kernels: Kernels, limits, expected=None, until=mat
     """Execute an assembled notebook in a kernel of its own, until `until`. Returns a CellResult a cell, in order."""
     plugin = Grader(kernels, limits, expected, until)
     options = ["-p", "nbval.plugin", "--noconftest", "-q", "--color=no", "--tb=no", "-c", "/dev/null"]
-    for idle in ("cacheprovider", "unraisableexception", "threadexception", "logging", "doctest", "faulthandler"):
-        options += ["-p", f"no:{idle}"]  # two of them collect garbage, which takes as long as all the rest
+    options += [part for idle in IDLE for part in ("-p", f"no:{idle}")]
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
         path = Path(folder) / "submission.ipynb"
         nbformat.write(notebook, path)

@@ -69,10 +69,9 @@ class Submission:
 
     @property
     def digest(self):
-        """SHA-256 of the bytes; "" where there are none."""
-        with suppress(Corrupt):
-            return hashlib.sha256(self.data).hexdigest()
-        return ""
+        """SHA-256 of the bytes; of the reason where they are not read."""
+        loaded = self.loaded()
+        return hashlib.sha256(loaded.refused.encode() or loaded.kept).hexdigest()
 
     def loaded(self):
         """The same with its bytes inside, for another process or machine."""

@@ -220,10 +220,13 @@ class Nursery:
 
 
 class CourseKernel(RunningKernel):
-    """nbval's kernel, with a process that we start and can kill. close: what to call when it has ended."""
+    """nbval's kernel, with a process that we start and can kill.
+
+    close: what to call when it has ended. look: when to look at its memory again, on the monotonic clock.
+    """
 
     def __init__(self, process, connection, close):
-        self.process, self.close = process, close
+        self.process, self.close, self.look = process, close, 0.0
         self.kc = BlockingKernelClient(context=zmq.Context())  # of its own: what a kernel sent ends with it
         for option, value in (
             (zmq.MAXMSGSIZE, MAX_MESSAGE),

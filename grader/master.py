@@ -12,6 +12,7 @@ import json
 import re
 import symtable
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -157,6 +158,7 @@ def _names(source):
     return bound, used
 
 
+@cache
 def _free(source):
     """The global names that a cell of ours reads before it binds them: those that another cell has to bind."""
     free, known = set(), set()

@@ -45,12 +45,16 @@ def double(x):
 import ctypes, mmap, os, signal
 def ended_by():
     code = b"\xb8\x14\x00\x00\x00\xcd\x80\xc3"  # mov eax, 20 (getpid); int 0x80; ret
+    rights = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+    page = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=rights)
+    page.write(code)
+    call = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
     child = os.fork()
     if child == 0:
-        page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-        page.write(code)
-        ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
-        os._exit(0)
+        try:
+            call()
+        finally:
+            os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 status = ended_by() if os.uname().machine == "x86_64" else -signal.SIGSYS
 def double(x):
@@ -182,29 +186,28 @@ def double(x):
 import os, socket, time
 def draw(n, *, generator=None):
     mine = "/kernel/sockets/s-2"
-    for trick in (lambda: os.rename("/kernel/sockets", "/kernel/old"), lambda: os.symlink("UNIX_PATH", "/kernel/home/link"),
-                  lambda: os.rename("/kernel/home/link", mine), lambda: os.link("/kernel/home/link", mine, follow_symlinks=False),
-                  lambda: os.unlink(mine), lambda: os.link("/kernel/home/link", mine, follow_symlinks=False), lambda: os.rename("/kernel/home/link", mine)):
+    for trick in (lambda: os.symlink("UNIX_PATH", "/kernel/home/link"), lambda: os.rename("/kernel/home/link", mine),
+                  lambda: os.symlink("UNIX_PATH", "/kernel/home/link"), lambda: os.unlink(mine),
+                  lambda: os.link("/kernel/home/link", mine, follow_symlinks=False), lambda: os.symlink("UNIX_PATH", mine)):
         try:
             trick()
         except OSError:
             pass
-    linked = 0
-    for number in range(1, 6):
+    if not os.path.islink(mine):
         try:
-            os.path.lexists(f"/kernel/sockets/s-{number}") and os.unlink(f"/kernel/sockets/s-{number}")
-            os.symlink("UNIX_PATH", f"/kernel/sockets/s-{number}")
-            linked += 1
+            os.rename("/kernel/sockets", "/kernel/old")
+            os.mkdir("/kernel/sockets")
+            os.symlink("UNIX_PATH", mine)
         except OSError:
             pass
     for fd in range(3, 200):
         try:
             peer = socket.socket(fileno=os.dup(fd))
-            if str(peer.getsockname()).startswith("/kernel/sockets"):
+            if peer.getsockname() == mine and not peer.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 peer.shutdown(socket.SHUT_RDWR)
         except (OSError, ValueError):
             continue
-    time.sleep(1)
+    time.sleep(3)
     raise OSError("hung up")
 
 # %% attack="links" before="total" lost=""

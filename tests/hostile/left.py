@@ -29,10 +29,11 @@ import os, socket, time
 found = ":1092 " in open("/proc/net/tcp").read() or int(open("/proc/net/dev").read().split("lo:")[1].split()[1]) > 0
 found |= "left4242" in open("/proc/net/unix").read()
 with socket.socket() as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(("127.0.0.1", 4242))
     server.listen()
-    for port in range(20_000, 20_020):
-        caller = socket.create_connection(("127.0.0.1", 4242), source_address=("127.0.0.1", port))
+    for _ in range(20):
+        caller = socket.create_connection(("127.0.0.1", 4242))
         other = server.accept()[0]
         caller.close()
         other.close()

@@ -445,6 +445,27 @@ def test_no_cell_of_the_table_is_a_formula(ran):
         assert not line.startswith('"='), line
 
 
+def test_listeners_and_looks_for_what_is_left_do_find_something(tmp_path):
+    listeners = Listeners(tmp_path)
+    try:
+        for listener in listeners.held:
+            with socket.socket(listener.family, listener.type) as caller:
+                caller.connect(listener.getsockname())
+                caller.send(b"x") if listener.type == socket.SOCK_DGRAM else None
+        until = time.monotonic() + 10
+        while len(listeners.calls) < 4 and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        listeners.close()
+    assert len(listeners.calls) == 4
+    with subprocess.Popen(["sleep", "60"], env={"MARK": str(tmp_path)}) as left:
+        assert processes(str(tmp_path))
+        left.kill()
+    before = snapshot(tmp_path)
+    (tmp_path / "new").touch()
+    assert snapshot(tmp_path) != before
+
+
 COLD = (
     "isclose",
     "forged_from_a_thread",
