@@ -145,7 +145,7 @@ def watch(kernel, source, limits, until=math.inf):
             break
         if now >= kernel.look:  # over all its cells: a short one may have taken much
             kernel.look = now + LOOK
-            if kernel.memory() > limits.memory:
+            if kernel.memory(limits.memory) > limits.memory:
                 outcome = "memory"
                 break
             if _held() > held + MAX_HELD:  # ZeroMQ keeps the parts of a message, without a bound, until its last one

@@ -77,14 +77,21 @@ class Process:
         """Has it ended, or does it within `timeout` seconds?"""
         return bool(select.select([self.handle], [], [], timeout)[0])
 
-    def memory(self):
-        """Bytes of memory that are this kernel's own, with all processes that it started."""
+    def memory(self, enough):
+        """Bytes of memory that are this kernel's own, with all processes that it started.
+
+        enough: up to here a bound from above will do, which counts pages that processes share once for each.
+        """
+        most = self._fields("status", ("RssAnon", "RssShmem"))
+        return most if most <= enough else self._fields("smaps_rollup", ("Pss_Anon", "Pss_Shmem"))
+
+    def _fields(self, name, fields):
+        """The sum of fields given in kB over the kernel's processes, in bytes."""
         total = 0
-        for path in Path(f"/proc/{self.pid}/root/proc").glob("[0-9]*/status"):
+        for path in Path(f"/proc/{self.pid}/root/proc").glob(f"[0-9]*/{name}"):
             with contextlib.suppress(OSError):
                 lines = path.read_text(errors="replace").splitlines()  # a process may call itself what is no UTF-8
-                fields = dict(line.split(":", 1) for line in lines if line.startswith("Rss"))
-                total += 1024 * sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields)
+                total += 1024 * sum(int(line.split()[1]) for line in lines if line.split(":")[0] in fields)
         return total
 
     def kill(self):
@@ -100,7 +107,7 @@ class Process:
 class GroupProcess(Process):
     """The process of a kernel that runs outside a sandbox, with what it started in its process group."""
 
-    def memory(self):
+    def memory(self, enough):
         return 0  # its processes can't be told from others: the limit of each process has to do
 
     def kill(self):
@@ -133,7 +140,7 @@ class ChildProcess:
             self.child.wait(timeout)
         return not self.alive()
 
-    def memory(self):
+    def memory(self, enough):
         return 0
 
     def kill(self):
@@ -283,8 +290,8 @@ class CourseKernel(RunningKernel):
         """Has a living kernel's connection been closed? So ZeroMQ answers a message longer than MAX_MESSAGE."""
         return bool(self.monitor.poll(0)) and not self.process.ends(1)
 
-    def memory(self):
-        return self.process.memory()
+    def memory(self, enough):
+        return self.process.memory(enough)
 
     def kill(self):
         self.process.kill()

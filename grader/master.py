@@ -22,6 +22,7 @@ from grader.course import ROOT, CourseError, find_topic
 from grader.source import KERNELSPEC
 from utils import checks
 
+MAX_PARSED = 20_000  # characters of a cell whose names are looked up; a longer one is taken to use every word in it
 IMPORTS = "from utils.checks import begin_check, check, fresh, fresh_generator"
 
 
@@ -145,8 +146,10 @@ class _Notebook:
 def _names(source):
     """(bound, used): the global names that a cell binds and those it reads; every word of it where it is not Python."""
     try:
+        if len(source) > MAX_PARSED:
+            raise ValueError("takes the parser too long")
         scopes = [symtable.symtable(source, "cell", "exec")]
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         words = set(re.findall(r"[^\W\d]\w*", source))
         return words, words
     bound = {s.get_name() for s in scopes[0].get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
@@ -227,7 +230,9 @@ def own(master, cells, seed, *, less=(), without=()):
         after.setdefault(place, []).append(name)
     given = {given.id: given.source.strip() for given in master.given}
     untouched = [cell.role == "given" and cell.source.strip() == given[cell.name] for cell in cells]
-    theirs = [c.source for c, same in zip(cells, untouched, strict=True) if c.role not in ("setup", "check") and not same]
+    theirs = [
+        c.source for c, same in zip(cells, untouched, strict=True) if c.role not in ("setup", "check") and not same
+    ]
     kept = needed(master, theirs)
     made = _Notebook(master, seed)
     made.setup()

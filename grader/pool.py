@@ -19,7 +19,7 @@ from grader.execute import Limits
 from grader.grade import Lab, grade_one, prepare, ungraded
 from grader.kernels import Kernels
 
-TRIES = 3  # of a submission whose process died with it: the machine may have run out of memory
+TRIES = 2  # alone, of a submission whose process died with it: the machine may have run out of memory
 AHEAD = 2  # submissions read for each process before they are asked for
 
 
@@ -88,19 +88,19 @@ class Processes:
         return self.executor.submit(_prepare, self.pool, master, seed, limits).result()
 
     def grade(self, submissions, lab):
-        waiting, tries = {}, {}
+        waiting = {}
         for submission in submissions:
-            self._submit(submission, lab, waiting)
+            waiting[self._submit(submission, lab)] = submission
             while len(waiting) >= self.jobs * AHEAD:
-                yield from self._finished(waiting, lab, tries)
+                yield from self._finished(waiting, lab)
         while waiting:
-            yield from self._finished(waiting, lab, tries)
+            yield from self._finished(waiting, lab)
 
-    def _submit(self, submission, lab, waiting):
-        waiting[self.executor.submit(_work, self.pool, submission.loaded(), lab)] = submission
+    def _submit(self, submission, lab):
+        return self.executor.submit(_work, self.pool, submission.loaded(), lab)
 
-    def _finished(self, waiting, lab, tries):
-        """The entries of what is done; what a dead process took with it goes back to the end of the queue."""
+    def _finished(self, waiting, lab):
+        """The entries of what is done; what was in work when a process died is done again, one by one."""
         lost = []
         for work in wait(waiting, return_when=FIRST_COMPLETED).done:
             submission = waiting.pop(work)
@@ -108,18 +108,25 @@ class Processes:
                 yield work.result()
             except BrokenProcessPool:
                 lost.append(submission)
-        if not lost:
-            return
-        lost += waiting.values()  # a broken pool finishes nothing more
-        waiting.clear()
+        if lost:
+            lost += waiting.values()  # a broken pool finishes nothing more
+            waiting.clear()
+            self._restart()
+            for submission in lost:
+                yield self._again(submission, lab)
+
+    def _again(self, submission, lab):
+        """The entry of a submission that is alone in the pool, so that it is the one to blame if a process dies."""
+        for _ in range(TRIES):
+            try:
+                return self._submit(submission, lab).result()
+            except BrokenProcessPool:
+                self._restart()
+        return ungraded(submission, lab, f"its process died {TRIES} times")
+
+    def _restart(self):
         self.executor.shutdown()
         self._start()
-        for submission in lost:
-            tries[submission] = tries.get(submission, 0) + 1
-            if tries[submission] < TRIES:
-                self._submit(submission, lab, waiting)
-            else:
-                yield ungraded(submission, lab, f"its process died {TRIES} times")
 
     def __enter__(self):
         return self

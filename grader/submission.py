@@ -99,8 +99,10 @@ def _python(text):
     """A notebook from Python text with `# %%`, or in jupytext's light form."""
     if len(text) > MAX_SOURCE or text.count("\n") > MAX_LINES:
         raise Corrupt(f"Python text is read up to {MAX_SOURCE:,} characters and {MAX_LINES:,} lines")
+    text = re.sub(r"\A# ---\n(?:#.*\n)*?# ---\n", "", text.replace("\r\n", "\n"))  # YAML can grow without bound
+    text = re.sub(r"^(# ?(?:%%|\+).{300}).*", r"\1", text, flags=re.M)  # what a long marker says takes minutes to read
     try:
-        notebook = jupytext.reads(text.replace("\r\n", "\n"), fmt="py")
+        notebook = jupytext.reads(text, fmt="py")
     except Exception as error:  # a header that is no YAML, and whatever else its readers raise
         raise Corrupt(f"Python text that jupytext cannot read: {type(error).__name__}") from None
     cells = [{"cell_type": c.cell_type, "source": c.source, "metadata": c.metadata} for c in notebook.cells]

@@ -1,4 +1,4 @@
-"""A class graded by several processes, on this machine or a cluster's: one may die, nothing is lost or counted twice."""
+"""A class graded by several processes, here or on a cluster: one may die, nothing is lost or counted twice."""
 
 import contextlib
 import json
