@@ -1,6 +1,6 @@
 # make lab       install what is missing, open JupyterLab on the start page (NO_BROWSER=1: print its address)
 # make test      install what is missing, run the whole suite
-# make grade     grade the sample class, print where the report is
+# make grade     grade the sample class (our own code: without a sandbox if need be), print where the report is
 # make notebooks build lectures/, labs/, solutions/, samples/ from source/
 # make bench    ours beside the peers (ONLY=01: one file), into bench/results.json
 # make lint      ruff over sources and notebooks
@@ -27,7 +27,7 @@ test: $(READY)
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 grade: $(READY)
-	@$(BIN)/grade run $(LAB) samples/$(notdir $(wildcard samples/$(LAB)_*))
+	@$(BIN)/grade run $(LAB) samples/$(notdir $(wildcard samples/$(LAB)_*)) --allow-unsandboxed
 
 notebooks: $(READY)
 	@$(BIN)/grade build

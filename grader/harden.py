@@ -8,11 +8,15 @@ folders), seccomp (it cannot ask the system for what kernels of notebooks never 
 
 import contextlib
 import ctypes
-import fcntl
 import os
-import resource
 import socket
 import struct
+
+try:
+    import fcntl
+    import resource
+except ImportError:  # Windows imports this module for its numbers; nothing in it is called there
+    fcntl = resource = None
 
 PRIVATE = "/kernel"  # the one folder that a kernel may write to, beside /tmp and /dev/shm
 HOME = f"{PRIVATE}/home"  # where its cells run
@@ -23,7 +27,7 @@ PROCESSES = 128  # threads count
 FILES = 1024
 UID = 1000  # of every kernel in its own user namespace
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True) if resource else None
 
 NEWNS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _ANY_NAMESPACE = NEWNS | NEWIPC | NEWUSER | NEWPID | NEWNET | 0x02000000 | 0x04000000  # cgroup, uts

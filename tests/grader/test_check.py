@@ -1,8 +1,10 @@
 """`grade check`: a student's own check in a terminal says what the badges say."""
 
 import json
+import subprocess
+import sys
 
-from conftest import TINY, grade
+from conftest import ROOT, TINY, grade
 
 
 def test_an_untouched_lab_is_told_and_exits_1(tiny):
@@ -37,3 +39,9 @@ def test_bad_files_are_one_line(tiny, tmp_path):
         done = grade("check", path, root=tiny, check=2)
         assert told in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_command_imports_where_the_system_has_no_resource_limits():
+    """As on Windows, where students check their labs too."""
+    program = "import sys; sys.modules.update(fcntl=None, resource=None); import grader.check, grader.pool"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
