@@ -27,7 +27,7 @@ from jupyter_client import BlockingKernelClient
 from nbval.kernel import RunningKernel
 
 from grader import harden, sandbox
-from grader.course import ROOT
+from grader.course import ROOT, CourseError
 
 CAN_FORK = sys.platform == "linux" and hasattr(os, "pidfd_open")
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -309,12 +309,16 @@ class Kernels:
 
     kind: "warm", "cold", or None for the faster one that is to be had. sandboxed: False runs them with the rights of
     who calls. gpu: cold ones that see this machine's NVIDIA devices. tier: what isolates them, by name.
-    CourseError where no sandbox is to be had.
+    CourseError where no sandbox, or no such device, is to be had.
     """
 
     def __init__(self, kind=None, *, sandboxed=True, gpu=False):
         if kind not in (None, "warm", "cold"):
             raise ValueError(f"kernels are 'warm' or 'cold', got {kind!r}")
+        if gpu and not sandbox.devices():
+            raise CourseError("--gpu: there is no /dev/nvidia* on this machine")
+        if gpu and kind == "warm":
+            raise CourseError("--gpu needs cold kernels: CUDA does not survive a fork")
         self.sandboxed, self.gpu, self.nursery = sandboxed, gpu, None
         if sandboxed and (why := sandbox.missing()):
             raise sandbox.refusal(why)

@@ -332,6 +332,9 @@ def test_typed_in_answers_of_seed_0_score_nothing(tiny, tmp_path):
     assert entries(tmp_path)["eve"]["points"] == 4
 
 
+HAS_GPU = any(name.startswith("nvidia") for name in os.listdir("/dev"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -341,6 +344,11 @@ def test_typed_in_answers_of_seed_0_score_nothing(tiny, tmp_path):
         (("90", "{folder}", "--out", "{file}/out"), "cannot write to --out {file}/out: Not a directory"),
         (("90", "{folder}", "--timeout", "-3"), "expected seconds above 0, got '-3'"),
         (("90", "{folder}", "--jobs", "0"), "expected a whole number above 0, got '0'"),
+        pytest.param(
+            ("90", "{folder}", "--gpu", "--out", "{file}-out"),
+            "--gpu: there is no /dev/nvidia* on this machine",
+            marks=pytest.mark.skipif(HAS_GPU, reason="there is a GPU"),
+        ),
     ],
 )
 def test_wrong_usage_is_one_clear_line_and_exit_2(tiny, folder, tmp_path, arguments, told):
