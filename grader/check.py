@@ -8,7 +8,7 @@ from grader.grade import Lab, own_rows
 from grader.kernels import Kernels
 from grader.master import Master
 from grader.source import expected_path
-from grader.submission import Corrupt, read_cells
+from grader.submission import Corrupt, student_cells
 
 
 def check_notebook(path):
@@ -19,7 +19,7 @@ def check_notebook(path):
     master = Master.load(_topic(path, data), "labs")
     expected = json.loads(expected_path(master.stem).read_text(encoding="utf-8"))["checks"]
     try:
-        cells, notes = read_cells(data, master)
+        cells, notes = student_cells(data, master)
     except Corrupt as problem:
         raise CourseError(f"{path}: {problem}") from None
     with Kernels("cold", sandboxed=False) as kernels:

@@ -22,7 +22,7 @@ IMPORTERS = ("__import__", "importlib.import_module")
 def findings(cells, master, task):
     """The message on what a task's code uses though it is forbidden; "" where it uses nothing of it.
 
-    cells: the student's, as `read_cells` gives them. The functions that other tasks ask for are not looked into.
+    cells: the student's, as `student_cells` gives them. The functions that other tasks ask for are not looked into.
     """
     names = master.forbidden.get(task)
     if not names:

@@ -19,7 +19,7 @@ from grader.execute import Limits, run_notebook
 from grader.forbid import findings
 from grader.intake import Corrupt
 from grader.master import Master
-from grader.submission import is_stub, read_cells
+from grader.submission import is_stub, student_cells
 
 REVIVALS = 4
 MAX_CODE = 20_000  # characters of a task's source that an entry keeps
@@ -60,7 +60,7 @@ def grade_one(submission, lab, kernels):
     try:
         if submission.refused:
             raise Corrupt(submission.refused)
-        cells, notes = read_cells(submission.data, lab.master)
+        cells, notes = student_cells(submission.data, lab.master)
         entry["notes"] += notes
         entry["code"] = _code(cells, lab.master)
         rows = _Run(lab, kernels, cells).grade()

@@ -1,6 +1,6 @@
 """What the cells of a submission are, read as untrusted data: a notebook of any tool, or jupytext's Python text.
 
-    cells, notes = read_cells(submission.data, master)
+    cells, notes = student_cells(submission.data, master)
 
 A task's cell is found by its id, by its metadata, by the marker in its source, and at last by what it defines or by
 its likeness to the stub; a note says which way it was, where it was not the id.
@@ -16,7 +16,7 @@ from rapidfuzz import fuzz, process
 from grader.intake import Corrupt
 from grader.source import slug
 
-__all__ = ["Cell", "Corrupt", "is_stub", "read_cells"]
+__all__ = ["Cell", "Corrupt", "is_stub", "student_cells"]
 
 MAX_CELLS = 1_000
 MAX_SOURCE = 500_000
@@ -35,7 +35,7 @@ class Cell:
     name: str = ""
 
 
-def read_cells(data, master):
+def student_cells(data, master):
     """The code cells of a notebook with their roles, and notes on what was odd. Raises Corrupt if it is no notebook.
 
     master: the lab's `Master`.

@@ -18,7 +18,7 @@ from test_run import FULL, answer, cell, deleted, doubled, extra, lab, lab_stub,
 from grader import intake
 from grader.course import CourseError
 from grader.intake import Corrupt, find_submissions, left_out
-from grader.submission import read_cells
+from grader.submission import student_cells
 
 
 def text(notebook):
@@ -473,7 +473,7 @@ def test_likeness_finds_a_task_only_where_there_is_no_doubt(cells, roles):
     stubs = {task: f"# task: {task}\n{STUB.format(task)}" for task in ("softmax", "entropy")}
     master = SimpleNamespace(stem="91", tasks=stubs, stubs=stubs, checks={}, given=[])
     notebook = {"cells": [{"cell_type": "code", "metadata": {}, "source": source} for source in cells]}
-    found, _ = read_cells(text(notebook), master)
+    found, _ = student_cells(text(notebook), master)
     assert [f"{cell.role} {cell.name}" for cell in found] == roles
 
 

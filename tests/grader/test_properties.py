@@ -15,7 +15,7 @@ from grader.compare import published, score
 from grader.course import CourseError
 from grader.intake import Corrupt, find_submissions
 from grader.master import Master, alone, own
-from grader.submission import read_cells
+from grader.submission import student_cells
 from utils.checks import MIME
 
 # derandomised: the suite tries the same examples each time, whoever runs it
@@ -73,7 +73,7 @@ def notebooks(draw, original):
 def assembled(data, master):
     """All notebooks that a submission leads to, each checked to be one; none where it is corrupt."""
     try:
-        cells, notes = read_cells(data, master)
+        cells, notes = student_cells(data, master)
     except Corrupt:
         return []
     assert all(isinstance(note, str) for note in notes)
