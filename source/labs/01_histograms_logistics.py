@@ -97,6 +97,7 @@ def fit_histogram(x, K):
 
 
 # %% check="fit_histogram" points=2
+# Shares of all K values, also of those that nobody observed.
 observed = (2 * fresh(400)).abs().long().clamp(max=7)
 observed = observed + 2 * (observed > 1)  # 2 and 3 never occur, nor anything above 9
 check(
@@ -187,6 +188,7 @@ def sample_histogram(probs, n, *, generator=None):
 
 
 # %% check="sample_histogram" points=2
+# The inverse of the cumulative distribution: inside its steps, at their ends, close to 1, and where p is 0.
 ones = torch.tensor([0, 1, 1, 1, 1, 1, 1, 0])
 parts = ones + torch.bincount((1.5 * fresh(58) + 3).round().clamp(1, 6).long(), minlength=8)  # (8,), sums to 64
 tiles, grid = parts / 64, torch.arange(64) / 64
@@ -212,6 +214,7 @@ check(
 )
 
 # %% check="sample_histogram" points=1
+# Draws have the right frequencies and follow the generator that was handed in.
 uneven = torch.tensor([1, 3, 6, 0, 5, 5]) * (0.2 * fresh(6)).exp()
 uneven = uneven / uneven.sum()
 coin = fresh_generator()
@@ -291,6 +294,7 @@ def kl_bits(p, q):
 
 
 # %% check="kl_bits" points=2
+# KL(p || q) in bits, also where p or q is 0.
 first, second = fresh(6, 9).softmax(1), (2 * fresh(6, 9)).softmax(1)
 check(
     positive=[float(kl_bits(a, b)) for a, b in zip(first, second, strict=True)],
@@ -383,6 +387,7 @@ def heldout_nll(x_train, x_valid, K, alphas):
 
 
 # %% check="smooth_histogram" points=1
+# alpha is added to the count of every value, and the result still adds up to 1.
 observed = (2 * fresh(60)).abs().long().clamp(max=9)
 check(
     cumulative=torch.stack([torch.as_tensor(smooth_histogram(observed, 13, a)).cumsum(0) for a in (0.0, 0.5, 4.0)]),
@@ -397,6 +402,7 @@ check(
 )
 
 # %% check="smooth_histogram" points=2
+# Held-out negative log-likelihood of each strength, infinite where the data are impossible.
 observed = (2 * fresh(2060)).abs().long().clamp(max=9)
 check(
     nll=heldout_nll(observed[:60], observed[60:], 13, (3.0, 0.1, 1.0, 10.0, 0.3)),
@@ -498,6 +504,7 @@ def logistic_log_prob(x, mu, log_s, K):
 
 
 # %% check="logistic_log_prob" points=1
+# A distribution over K values, and the integral of the logistic density over each inner bin.
 mu = torch.tensor([4.0, 7.0, 9.0, 13.0]) + 0.8 * fresh(4)
 log_s = torch.tensor([-0.5, 0.2, 0.9, 1.6]) + 0.1 * fresh(4)
 mass = logistic_log_prob(torch.arange(16)[:, None], mu, log_s, 16).exp()  # (16, 4)
@@ -517,6 +524,7 @@ check(
 )
 
 # %% check="logistic_log_prob" points=2
+# Finite and exact up to 1,000 scales away from the mean.
 mu, log_s = 40 + fresh(3), torch.tensor([-3.3, -1.5, 0.0]) + 0.03 * fresh(3)
 check(
     left_tail=logistic_log_prob(torch.arange(1, 31)[:, None], mu, log_s, 80),
@@ -550,6 +558,7 @@ check(
 )
 
 # %% check="logistic_log_prob" points=1
+# Gradients in mu and log s that are finite and right, tails included.
 mu = (torch.tensor([12.0, 40.0, 76.0]) + 0.5 * fresh(3)).requires_grad_()
 log_s = (torch.tensor([-3.3, -1.5, 1.1]) + 0.03 * fresh(3)).requires_grad_()
 weight = (1 + 0.5 * fresh(80, 1)).index_fill(0, torch.tensor([0, 79]), 3.0)
@@ -624,6 +633,7 @@ def mixture_log_prob(x, logits, mu, log_s, K):
 
 
 # %% check="mixture_log_prob" points=1
+# A distribution over K values for any logits: only their differences matter.
 logits = torch.tensor([-1.0, 0.0, 0.5, 1.5]) + 0.2 * fresh(4)
 mu, log_s = torch.tensor([4.0, 24.0, 14.0, 30.0]) + fresh(4), torch.tensor([0.0, 0.3, 0.8, 0.1]) + 0.2 * fresh(4)
 check(
@@ -641,6 +651,7 @@ check(
 )
 
 # %% check="mixture_log_prob" points=2
+# Exact where every component, or a weight, is too small to exponentiate.
 logits = torch.tensor([2.0, 1.0, 0.5]) + 0.3 * fresh(3)
 mu, log_s = torch.tensor([20.0, 25.0, 25.0]) + fresh(1), torch.tensor([-2.0, -1.5, -1.5]) + 0.1 * fresh(1)
 check(
@@ -739,6 +750,7 @@ def fit_mixture(x, M, K):
 
 
 # %% check="fit_mixture" points=1
+# One component: the maximum-likelihood mean and scale.
 source_mu, source_s = 30 + 4 * fresh(1), (1 + 0.2 * fresh(1)).exp()
 noise = torch.rand(6000, generator=fresh_generator()).logit(eps=1e-6)
 draws = (source_mu + source_s * noise).round().clamp(0, 63).long()
@@ -759,6 +771,7 @@ check(
 
 
 # %% check="fit_mixture" points=3
+# Two and three humps of unequal weight: held-out likelihood close to the best.
 def draw_humps(weights, mu, s):
     dice = fresh_generator()
     which = torch.multinomial(torch.tensor(weights), 6000, replacement=True, generator=dice)
@@ -859,6 +872,7 @@ def class_posterior(log_likelihood, prior):
 
 
 # %% check="class_posterior" points=1
+# One smoothed histogram a class, also for a class without examples.
 kind = torch.tensor([0, 2, 3, 3, 2, 0, 0]).repeat(20)  # classes 1 and 4 of 5 have no example
 observed = (2 * fresh(140)).abs().long().clamp(max=5) + kind
 check(
@@ -873,6 +887,7 @@ check(
 )
 
 # %% check="class_posterior" points=2
+# Bayes' rule with the prior, also where every likelihood underflows.
 log_likelihood = 2 * fresh(9, 4) - 3
 prior = torch.tensor([0.55, 0.0, 0.15, 0.3])
 check(
