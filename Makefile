@@ -3,6 +3,7 @@
 # make grade     grade the sample class (our own code: without a sandbox if need be), print where the report is
 # make notebooks build lectures/, labs/, solutions/, samples/ from source/
 # make bench    ours beside the peers (ONLY=01: one file), into bench/results.json
+# make checkpoints  train again what lectures load instead of training (ONLY=04: of one topic)
 # make lint      ruff over sources and notebooks
 # make clean     remove .venv and reports
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -12,7 +13,7 @@ READY := .venv/.ready
 HEADLESS := $(if $(filter Linux,$(shell uname)),$(if $(DISPLAY)$(WAYLAND_DISPLAY),,1))
 LAB := 01
 
-.PHONY: lab test grade notebooks bench lint clean
+.PHONY: lab test grade notebooks bench checkpoints lint clean
 .DEFAULT_GOAL := lab
 
 $(READY): pyproject.toml constraints.txt grader/install.py
@@ -33,7 +34,10 @@ notebooks: $(READY)
 	@$(BIN)/grade build
 
 bench: $(READY)
-	@$(BIN)/python bench/common.py $(ONLY)
+	@$(BIN)/python bench/common.py bench $(ONLY)
+
+checkpoints: $(READY)
+	@$(BIN)/python bench/common.py checkpoints $(ONLY)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

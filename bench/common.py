@@ -1,6 +1,7 @@
 """`make bench [ONLY=01]`: ours beside the peer, in one process, agreement asserted first.
 
-A bench file `bench/NN_topic.py` has one function `rows()` that yields what `row` returns. `bench/results.json` keeps
+A bench file `bench/NN_topic.py` has a function `rows()` that yields what `row` returns, and where its lecture loads a
+checkpoint, a function `checkpoints()` that trains it again. `bench/results.json` keeps
 the newest row of every id, and each is printed.
 """
 
@@ -21,15 +22,15 @@ RESULTS = ROOT / "bench" / "results.json"
 
 
 def from_lecture(stem, *names):
-    """The lecture's own functions and constants, without its figures: a namespace with `names` and what they use."""
+    """The lecture's own functions, classes and constants, without its figures: `names`, and with them what they use."""
     body = ast.parse((ROOT / "source" / "lectures" / f"{stem}.py").read_text()).body
     makes = {}  # name -> the first statement that binds it
     for node in body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node] if isinstance(node, ast.FunctionDef) else []
-        for part in (part for target in targets for part in ast.walk(target)):
-            name = part.name if part is node else getattr(part, "id", None)
-            if part is node or (name and not isinstance(node, ast.FunctionDef)):
-                makes.setdefault(name, node)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            makes.setdefault(node.name, node)
+        elif isinstance(node, ast.Assign):
+            for part in (part for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)):
+                makes.setdefault(part.id, node)
     needed, todo = set(), list(names)
     while todo:
         node = makes.get(todo.pop())
@@ -75,8 +76,8 @@ def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def main(only=""):
-    known = {r["id"]: r for r in json.loads(RESULTS.read_text())} if RESULTS.is_file() else {}
+def modules(only):
+    """The bench files whose names start with `only`, loaded."""
     files = [p for p in sorted((ROOT / "bench").glob("*.py")) if p.stem != "common" and p.stem.startswith(only)]
     if not files:
         sys.exit(f"bench: nothing named {only!r} in bench/")
@@ -84,10 +85,23 @@ def main(only=""):
         spec = importlib.util.spec_from_file_location(f"bench_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        yield module
+
+
+def checkpoints(only=""):
+    """`make checkpoints [ONLY=04]`: train again what the lectures load; a bench file's `checkpoints()` does it."""
+    for module in modules(only):
+        if hasattr(module, "checkpoints"):
+            module.checkpoints()
+
+
+def main(only=""):
+    for module in modules(only):
         for result in module.rows():
-            known[result["id"]] = result
             print(line(result), flush=True)
-    RESULTS.write_text(json.dumps([known[i] for i in sorted(known)], indent=1) + "\n")
+            known = {r["id"]: r for r in json.loads(RESULTS.read_text())} if RESULTS.is_file() else {}
+            known[result["id"]] = result  # written at once: a run that is cut off loses nothing
+            RESULTS.write_text(json.dumps([known[i] for i in sorted(known)], indent=1) + "\n")
 
 
 def line(r):
@@ -97,4 +111,5 @@ def line(r):
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT / "bench"))
-    main(*sys.argv[1:])
+    command, *only = sys.argv[1:]
+    {"bench": main, "checkpoints": checkpoints}[command](*only)

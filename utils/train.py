@@ -7,6 +7,7 @@ record(test_nll=evaluate()["test"], unit="nats/image", paper=88.0, source="Germa
 import base64
 import html
 import io
+import json
 import math
 import os
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from utils import COURSE
 from utils.device import describe, pick_device, pick_dtype
 
 # ---------------------------------------------------------------- how long: budgets
@@ -346,6 +348,49 @@ def _finite(name, value):
     if not math.isfinite(number):
         raise ValueError(f"record() takes one finite number, got {name}={value!r}")
     return number
+
+
+# ---------------------------------------------------------------- what was trained or measured before
+
+
+def checkpoint(name, model):
+    """Load lectures/checkpoints/<name>.safetensors into model, in place; returns what is known of it: {str: str}.
+
+    `make checkpoints` trains and writes it again.  FileNotFoundError where it is missing, RuntimeError, from torch,
+    where its tensors are not the model's.
+    """
+    from safetensors import safe_open
+
+    path = COURSE / "lectures" / "checkpoints" / f"{name}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: `make checkpoints` trains it again")
+    with safe_open(path, framework="pt") as file:
+        model.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118  not a dict
+        return dict(file.metadata() or {})
+
+
+def save_checkpoint(name, model, **facts):
+    """Write what `checkpoint` reads.  facts: how it was trained, how good it is.  Above 1 MB it raises ValueError."""
+    from safetensors.torch import save
+
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+    data = save(state, metadata={key: str(value) for key, value in facts.items()})
+    if len(data) > 1_000_000:
+        raise ValueError(f"checkpoint {name!r} has {len(data):,} bytes; at most 1,000,000 go into the repository")
+    path = COURSE / "lectures" / "checkpoints" / f"{name}.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+
+
+def measured(id):
+    """What `make bench` measured last under this id: {"what", "ours", "peer", "ratio", "unit", "device", "date", ...}.
+
+    For results that take longer than a reader waits.  KeyError names the ids there are.
+    """
+    rows = {row["id"]: row for row in json.loads((COURSE / "bench" / "results.json").read_text())}
+    if id not in rows:
+        raise KeyError(f"bench/results.json has no {id!r}; it has {', '.join(rows)}")
+    return rows[id]
 
 
 # ---------------------------------------------------------------- talking to the notebook

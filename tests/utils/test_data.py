@@ -70,6 +70,53 @@ def test_the_manual_is_a_long_english_text_in_a_fixed_order():
     assert text.index('The "assert" statement') < text.index('The "while" statement') < text.index('The "yield"')
 
 
+def test_patches_for_training_and_for_the_test_share_no_pixel(monkeypatch):
+    H, W = 427, 640
+    place = torch.arange(H * W, dtype=torch.int32).view(H, W)
+    photos = [torch.stack([place // 65536, place // 256 % 256, place % 256], -1).byte() + 8 * i for i in (0, 1)]
+    monkeypatch.setattr(data, "natural_images", lambda: photos)
+    seen = {}
+    for split in ("train", "test"):
+        patches = data.natural_patches(3_000, 16, split=split, generator=torch.Generator().manual_seed(1))
+        assert (patches.shape, patches.dtype) == ((3_000, 16, 16, 3), torch.uint8)
+        r, g, b = patches.int().unbind(-1)
+        at = (r % 8 * 65536 + (g - 8 * (r // 8)) % 256 * 256 + (b - 8 * (r // 8)) % 256).long()  # (n, 16, 16)
+        assert (at[:, 1:] - at[:, :-1] == W).all(), "rows of a patch are rows of a photograph"
+        assert (at[:, :, 1:] - at[:, :, :-1] == 1).all()
+        seen[split] = at % W
+        assert sorted((r // 8).unique().tolist()) == [0, 1], "both photographs are used"
+    assert (seen["train"].min(), seen["train"].max()) == (0, 479)
+    assert (seen["test"].min(), seen["test"].max()) == (480, 639)
+
+
+@pytest.mark.parametrize(
+    ("size", "split", "says"), [(161, "train", "got 161"), (0, "train", "got 0"), (8, "all", "'all'")]
+)
+def test_an_impossible_patch_is_quoted(size, split, says):
+    with pytest.raises(ValueError, match=says):
+        data.natural_patches(2, size, split=split)
+
+
+def test_dynamic_binarisation_has_the_grey_level_as_its_mean_and_follows_the_generator():
+    images = torch.tensor([0, 51, 204, 255], dtype=torch.uint8).expand(20_000, 4)
+    coin = torch.Generator().manual_seed(1)
+    first = data.binarise(images, generator=coin)
+    assert set(first.unique().tolist()) == {0.0, 1.0}
+    assert first.dtype == torch.float32
+    torch.testing.assert_close(first.mean(0), torch.tensor([0, 0.2, 0.8, 1]), atol=0.012, rtol=0)
+    assert (first != data.binarise(images, generator=coin)).any()
+    assert torch.equal(first, data.binarise(images, generator=torch.Generator().manual_seed(1)))
+
+
+def test_thresholds_and_wrong_ways_to_binarise():
+    images = torch.tensor([[0, 127, 128, 255]], dtype=torch.uint8)
+    assert data.binarise(images, how="threshold").tolist() == [[0, 0, 1, 1]]
+    with pytest.raises(ValueError, match="'fixed'"):
+        data.binarise(images, how="fixed")
+    with pytest.raises(TypeError, match="float32"):
+        data.binarise(images / 255)
+
+
 # ---------------------------------------------------------------- fetch
 
 FILE = gzip.compress(bytes(range(256)) * 64, mtime=0)[:-8] + os.urandom(60_000)  # large enough to be cut in half
@@ -116,6 +163,7 @@ def net(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("COURSE_DATA", raising=False)
+    monkeypatch.delenv("COURSE_OFFLINE", raising=False)
     monkeypatch.setattr(data, "SYSTEM", tmp_path / "system")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
     server.daemon_threads, server.block_on_close = True, False
@@ -308,6 +356,28 @@ def test_full_digits_fall_back_to_what_ships_and_say_so(offline):
         images, labels = data.digits("full")
     assert torch.equal(images, data.digits()[0])
     assert len(labels) == 10_000
+
+
+def test_without_the_official_test_set_a_part_of_the_training_digits_is_held_out(offline):
+    (images, labels), (test_images, test_labels), where = data.digits_split()
+    assert "held out" in where
+    assert len(images) == len(labels) == 9_000
+    assert torch.equal(torch.cat([images, test_images]), data.digits()[0])
+    assert torch.equal(torch.cat([labels, test_labels]), data.digits()[1])
+
+
+def test_without_shakespeare_the_manual_is_the_text_and_is_named(offline):
+    text, name = data.course_text()
+    assert text == data.manual_text()
+    assert "manual" in name
+
+
+def test_course_offline_keeps_every_mirror_unasked(net, monkeypatch):
+    server = net("good")
+    monkeypatch.setenv("COURSE_OFFLINE", "1")
+    with pytest.raises(FileNotFoundError, match="COURSE_OFFLINE is set"):
+        fetch()
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("load", [data.digits_test, data.fashion_mnist, data.tiny_shakespeare])

@@ -274,6 +274,44 @@ def test_a_wrong_argument_is_quoted(change, error, says):
         fit(args.pop("loss_fn"), args.pop("params"), args.pop("data"), **args)
 
 
+# ---------------------------------------------------------------- trained or measured before
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """An empty course folder."""
+    (tmp_path / "lectures").mkdir()
+    monkeypatch.setattr(train, "COURSE", tmp_path)
+    return tmp_path
+
+
+def test_a_checkpoint_comes_back_with_what_is_known_of_it(course):
+    trained, model = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    train.save_checkpoint("90_tiny", trained, nll=1.5, binarisation="dynamic")
+    assert train.checkpoint("90_tiny", model) == {"nll": "1.5", "binarisation": "dynamic"}
+    assert torch.equal(model.weight, trained.weight)
+    assert torch.equal(model.bias, trained.bias)
+
+
+def test_a_checkpoint_that_is_missing_too_large_or_of_another_model_is_said(course):
+    with pytest.raises(FileNotFoundError, match=r"90_tiny\.safetensors is missing: `make checkpoints`"):
+        train.checkpoint("90_tiny", torch.nn.Linear(3, 2))
+    with pytest.raises(ValueError, match=r"'90_tiny' has 1,\d\d\d,\d\d\d bytes; at most 1,000,000"):
+        train.save_checkpoint("90_tiny", torch.nn.Linear(500, 501))
+    assert list(course.rglob("*.safetensors")) == []
+    train.save_checkpoint("90_tiny", torch.nn.Linear(3, 2))
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        train.checkpoint("90_tiny", torch.nn.Linear(4, 2))
+
+
+def test_what_was_measured_is_found_by_its_id(course):
+    (course / "bench").mkdir()
+    (course / "bench" / "results.json").write_text('[{"id": "90-a", "ours": 2.5}, {"id": "90-b", "ours": 3}]')
+    assert train.measured("90-b") == {"id": "90-b", "ours": 3}
+    with pytest.raises(KeyError, match="no '90-c'; it has 90-a, 90-b"):
+        train.measured("90-c")
+
+
 # ---------------------------------------------------------------- record
 
 

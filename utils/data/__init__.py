@@ -3,7 +3,8 @@
     images, labels = digits()            # (10000, 28, 28) uint8 in 0..255, (10000,) int64 in 0..9
 
 Shipped: 10,000 MNIST digits, natural images, the Python manual. By `fetch`, each file known by its SHA-256:
-MNIST, Fashion-MNIST, Tiny Shakespeare, looked for in $COURSE_DATA, then in the cache, then at the mirrors.
+MNIST, Fashion-MNIST, Tiny Shakespeare, looked for in $COURSE_DATA, then in the cache, then, unless $COURSE_OFFLINE
+is set, at the mirrors.
 """
 
 import gzip
@@ -52,6 +53,43 @@ def natural_images():
     return [torch.from_numpy(np.array(photo)) for photo in photos]
 
 
+def natural_patches(n, size, *, split="train", generator=None):
+    """Random square patches of the two photographs: (n, size, size, 3) uint8 RGB.
+
+    split: "train" cuts from the left three quarters of each photograph, "test" from the right quarter, so the two
+    share no pixel.  size: 1..160.  generator: draws the places.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f"natural_patches(split=...) must be 'train' or 'test', got {split!r}")
+    if not 1 <= size <= 160:
+        raise ValueError(f"natural_patches(n, size): size must lie in 1..160, got {size!r}")
+    photos = torch.stack(natural_images())  # (2, 427, 640, 3)
+    _, H, W, _ = photos.shape
+    left, right = (0, W * 3 // 4) if split == "train" else (W * 3 // 4, W)
+    which = torch.randint(2, (n,), generator=generator)
+    top = torch.randint(H - size + 1, (n,), generator=generator)
+    at = torch.randint(left, right - size + 1, (n,), generator=generator)
+    inside = torch.arange(size)
+    return photos[which[:, None, None], (top[:, None] + inside)[:, :, None], (at[:, None] + inside)[:, None, :]]
+
+
+def binarise(images, *, how="dynamic", generator=None):
+    """Black and white images: float32 in {0, 1}, the shape of `images`, which are uint8 in 0..255.
+
+    how="dynamic": each pixel is 1 with probability value/255, drawn anew at each call (Burda et al. 2016, section 5.1).
+    how="threshold": 1 above 127.  The two give likelihoods that cannot be compared: say which with every number.
+    """
+    if images.dtype != torch.uint8:
+        raise TypeError(f"binarise(images): expected uint8 in 0..255, got {images.dtype}")
+    if how == "threshold":
+        return (images > 127).float()
+    if how != "dynamic":
+        raise ValueError(f"binarise(how=...) must be 'dynamic' or 'threshold', got {how!r}")
+    drawn_on = images.device if generator is None else generator.device
+    u = torch.rand(images.shape, generator=generator, device=drawn_on).to(images.device)
+    return (u * 255 < images).float()
+
+
 def manual_text():
     """The Python language manual as plain text, its topics in alphabetical order.
 
@@ -74,6 +112,20 @@ def digits_test():
     return _idx_pair("mnist", "t10k")
 
 
+def digits_split():
+    """What to learn from and what to judge by: ((images, labels), (images, labels), the name of the second).
+
+    The 10,000 shipped digits and MNIST's official test set.  Where that is not at hand and cannot be downloaded, the
+    last 1,000 of the shipped digits are held out and the other 9,000 are to learn from: the name says which it is.
+    """
+    images, labels = digits()
+    try:
+        return (images, labels), digits_test(), "MNIST's official test set"
+    except FileNotFoundError:
+        held = (images[9000:], labels[9000:])
+        return (images[:9000], labels[:9000]), held, "1,000 shipped digits held out (no official test set at hand)"
+
+
 def fashion_mnist(split="train"):
     """Fashion-MNIST in a fixed random order: (images (n, 28, 28) uint8 in 0..255, labels (n,) int64 in 0..9).
 
@@ -87,6 +139,14 @@ def fashion_mnist(split="train"):
 def tiny_shakespeare():
     """Karpathy's Tiny Shakespeare: one str of 1,115,394 ASCII characters."""
     return fetch("tinyshakespeare.txt").read_bytes().decode("ascii")
+
+
+def course_text():
+    """Text to model, and its name: Tiny Shakespeare where it is at hand or can be downloaded, else the manual."""
+    try:
+        return tiny_shakespeare(), "Tiny Shakespeare"
+    except FileNotFoundError:
+        return manual_text(), "the Python manual (Tiny Shakespeare is not at hand)"
 
 
 class File(NamedTuple):
@@ -161,7 +221,9 @@ def fetch(name, *, timeout=(5, 20)):
             return path
         else:
             tried.append(f"{path}: other contents, SHA-256 {sha256[:8]}..., expected {file.sha256[0][:8]}...")
-    for url in file.urls:
+    if os.environ.get("COURSE_OFFLINE"):
+        tried.append("no mirror: $COURSE_OFFLINE is set")
+    for url in () if os.environ.get("COURSE_OFFLINE") else file.urls:
         try:
             return _download(url, cache / name, file.sha256[0], timeout)
         except ValueError:  # pooch's word for a wrong hash
