@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import secrets
 import sys
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from grader.course import CourseError, find_topic, settings, topics
 
 DB = "sqlite:///PATH or postgresql://... (default: gradebook.db in the folder of the reports)"
+FROM = "folder of a `grade run --out DIR`: its gradebook, its reports (default: grades/NN_topic)"
 
 
 def main(arguments=None):
@@ -57,7 +59,7 @@ def _parser():
 
     report = commands.add_parser("report", help="write the pages again, from the gradebook")
     report.add_argument("topic", nargs="?", metavar="NN", help="all labs of the gradebook when none is named")
-    report.add_argument("--out", type=Path, default=None, help="folder for the reports (default: grades/NN_topic)")
+    report.add_argument("--from", "--out", dest="folder", metavar="DIR", type=Path, default=None, help=FROM)
     _gradebook_options(report)
     report.set_defaults(run=_report)
 
@@ -69,7 +71,7 @@ def _parser():
     adjust.add_argument("--comment", default=None)
     adjust.add_argument("--author", default=os.environ.get("USER", ""), help="who says so (default: you)")
     adjust.add_argument("--clear", action="store_true", help="remove what was set by hand")
-    adjust.add_argument("--out", type=Path, default=None, help="folder of the reports (default: grades/NN_topic)")
+    adjust.add_argument("--from", "--out", dest="folder", metavar="DIR", type=Path, default=None, help=FROM)
     adjust.add_argument("--db", metavar="URL", default=None, help=DB)
     adjust.set_defaults(run=_adjust)
 
@@ -85,8 +87,9 @@ def _parser():
     export = commands.add_parser("export", help="grades for another system; exit 1 where one had to be left out")
     export.add_argument("topic", metavar="NN", nargs="?", default=None, help="default: the only one that has grades")
     export.add_argument("--to", required=True, choices=("canvas", "moodle", "gradescope", "junit", "csv"))
-    export.add_argument("--db", default=None, metavar="URL", help="the gradebook (default: the one in grades/NN_topic)")
-    export.add_argument("--out", type=Path, default=None, metavar="FILE", help="default: printed")
+    export.add_argument("--from", dest="folder", metavar="DIR", type=Path, default=None, help=FROM)
+    export.add_argument("--db", default=None, metavar="URL", help=DB)
+    export.add_argument("--out", type=Path, default=None, metavar="FILE", help="the file to write (default: printed)")
     export.add_argument("--roster", type=Path, default=None, help="the CSV that Canvas or Moodle exported: who is who")
     export.add_argument("--column", default=None, help="Canvas: the assignment's name there (default: the lab's)")
     export.add_argument("--student", default=None, help="Gradescope: whose results.json")
@@ -160,7 +163,7 @@ def _build(options):
 def _run(options):
     from grader import report
     from grader.execute import Limits
-    from grader.gradebook import Gradebook, default_url
+    from grader.gradebook import Gradebook, checked_rules, checked_seed, default_url, is_new
     from grader.intake import find_submissions, left_out
     from grader.master import Master
     from grader.pool import Pool, grade_class
@@ -171,46 +174,69 @@ def _run(options):
     for name in left_out(options.submissions, submissions):
         print(f"left out: {name} (there is no notebook in it)", file=sys.stderr)
     out = options.out or Path("grades") / master.stem
-    try:
-        (out / "students").mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
-    except OSError as error:
-        raise CourseError(f"cannot write to --out {out}: {error.strerror}") from None
-    book = Gradebook(options.db or default_url(out))
-    book.rules(master.stem, **_rules(options))
-    run = book.begin(master.stem, master.digest, seed=options.seed, regrade=options.regrade)
-    unchanged = []
+    _writable(out)
+    checked_rules(**_rules(options))
+    seed = secrets.randbelow(2**31) if options.seed is None else checked_seed(options.seed)
+    url, book, run = options.db or default_url(out), None, None
+    if not is_new(url, out):
+        book = Gradebook(url)
+        run = book.begin(master.stem, master.digest, seed=options.seed, regrade=options.regrade)
+        seed = run.seed
+    ready, unchanged = False, []
+
+    def begin():
+        """Nothing is written, and no rule changed, before there is a first result, or none is needed."""
+        nonlocal book, run, ready
+        if not ready:
+            out.mkdir(parents=True, exist_ok=True)
+            book = book or Gradebook(url)
+            run = run or book.begin(master.stem, master.digest, seed=seed, regrade=options.regrade)
+            book.rules(master.stem, **_rules(options))
+            ready = True
 
     def known(submission):
-        if (entry := book.known(run, submission.loaded())) is not None:
+        entry = book.known(run, submission.loaded()) if book else None
+        if entry is not None:
             unchanged.append(submission.student)
             progress.unchanged()
         return entry
 
     def done(entry):
+        begin()
         book.add(run, entry)
-        progress.done(entry)
+        progress.done(entry, book.grade_of(master.stem, entry["student"]))
 
     with Progress(len(submissions)) as progress:
         try:
             grades = grade_class(
                 submissions,
                 master,
-                seed=run.seed,
+                seed=seed,
                 limits=Limits(timeout=options.timeout),
                 pool=Pool(options.jobs, options.kernel, options.gpu, options.allow_unsandboxed, options.scheduler),
                 known=known,
                 done=done,
             )
         except CourseError:  # such as a solution that fails with this seed: the next run draws another
-            book.finish(run)
+            if run:
+                book.finish(run)
             raise
+    begin()
     book.finish(run)
     if unchanged:
         print(f"{len(unchanged)} of {len(submissions)} unchanged since they were graded: not run again")
     counted = book.grades(master.stem)
     progress.summary(counted, report.write(counted, out, master))
     return 0 if all(entry["status"] == "graded" for entry in grades["submissions"]) else 1
+
+
+def _writable(out):
+    """CourseError where the reports could not be written to the folder `out`; it need not be there, and is not made."""
+    there = next(place for place in (out / "students", out, *out.absolute().parents) if place.exists())
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise CourseError(f"cannot write to --out {out}: {error.strerror}") from None
 
 
 def _export(options):
@@ -220,6 +246,7 @@ def _export(options):
         options.topic,
         options.to,
         db=options.db,
+        folder=options.folder,
         out=options.out,
         roster=options.roster,
         column=options.column,
@@ -248,21 +275,26 @@ def _mutate(options):
 
 
 def _report(options):
-    from grader import report
     from grader.gradebook import books
+
+    for book, lab, folder in books(options.topic, options.db, options.folder):
+        book.rules(lab, **_rules(options))
+        _write(book, lab, folder)
+    return 0
+
+
+def _write(book, lab, folder):
+    from grader import report
     from grader.master import Master
 
-    for book, lab, out in books(options.topic, options.db, options.out):
-        book.rules(lab, **_rules(options))
-        print(f"report: {report.write(book.grades(lab), out, Master.load(lab))}")
-    return 0
+    print(f"report: {report.write(book.grades(lab), folder, Master.load(lab))}")
 
 
 def _adjust(options):
     from grader.gradebook import books
     from grader.progress import line
 
-    [(book, lab, _)] = books(options.topic, options.db, options.out)
+    [(book, lab, folder)] = books(options.topic, options.db, options.folder)
     entry = book.adjust(
         lab,
         options.student,
@@ -272,7 +304,11 @@ def _adjust(options):
         author=options.author,
         clear=options.clear,
     )
-    print(f"{line(entry)}\n`grade report` writes the pages with it")
+    print(line(entry))
+    if options.db and not options.folder:  # which folder's reports are of this database is not known
+        print("the pages, grades.csv and grades.json are as before: `grade report` with --db and --from writes them")
+    else:
+        _write(book, lab, folder)
     return 0
 
 

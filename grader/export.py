@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from grader import report
 from grader.course import CourseError
+from grader.gradebook import books, by_hand, by_task, plural, remarks
 
 # What each system names its students by: the column of its own number, those that are exact, the name.
 CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
@@ -39,6 +40,7 @@ KEYS = {
 }
 NEEDED = {"canvas": ("Student", "ID", "Section"), "moodle": ("Identifier", "Grade", "Last modified (grade)")}
 POINTS_POSSIBLE = "Points Possible"
+TEST_STUDENT = "Student, Test"  # nobody: what a teacher sees a course as
 UNWANTED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 WORDS = {
     "missing": "nothing was written for it",
@@ -169,25 +171,30 @@ def gradescope(grades, student=None):
 def gradescope_results(entry, grades, about=()):
     """What results.json holds for an entry: the score, and a test a check, all as plain text.
 
+    A task whose points were set by hand is a test of its own, and its checks have no score.
+
     Fields, and their values: https://gradescope-autograders.readthedocs.io/en/latest/specs/. A result without score and
     tests is shown as a failure of the autograder: such is one where ours failed. Standard output is the instructor's.
     about: lines on top of the output.
     """
     judged = entry["status"] != "failed"
     tasks = list(dict.fromkeys(row["task"] for row in entry["checks"]))
-    tests, seen = [], dict.fromkeys(tasks, 0)
+    tests, seen, set_by_hand = [], dict.fromkeys(tasks, 0), by_hand(entry)
+    reached, most = by_task(entry), report.points_to_reach({"submissions": [entry]})
     for row in entry["checks"] if judged else ():
-        seen[row["task"]] += 1
+        task = row["task"]
+        if task in set_by_hand and not seen[task]:
+            tests.append(_set_by_hand(entry, task, reached[task], most[task]) | {"number": str(tasks.index(task) + 1)})
+        seen[task] += 1
         test = {
-            "score": row["points"],
-            "max_score": row["max"],
+            **({} if task in set_by_hand else {"score": row["points"], "max_score": row["max"]}),
             "status": "passed" if row["points"] == row["max"] else "failed",
             "name": plain(row["check"], 200),
             "name_format": "text",
-            "number": f"{tasks.index(row['task']) + 1}.{seen[row['task']]}",
+            "number": f"{tasks.index(task) + 1}.{seen[task]}",
             "output": explain(row) if entry["status"] == "graded" else "",
             "output_format": "text",
-            "tags": [plain(row["task"], 200)],
+            "tags": [plain(task, 200)],
             "visibility": "visible",
         }
         tests.append(test)
@@ -203,6 +210,22 @@ def gradescope_results(entry, grades, about=()):
     }
 
 
+def _set_by_hand(entry, task, points, most):
+    """The test of a task whose points an instructor set."""
+    said = [remark for remark in remarks(entry) if remark.startswith(f"{task} set to ")]
+    return {
+        "score": points,
+        "max_score": most,
+        "status": "passed" if points == most else "failed",
+        "name": plain(task, 200),
+        "name_format": "text",
+        "output": plain("\n".join(said), lines=True),
+        "output_format": "text",
+        "tags": [plain(task, 200)],
+        "visibility": "visible",
+    }
+
+
 def junit(grades):
     """JUnit XML: a suite a student, a case a check.
 
@@ -215,7 +238,8 @@ def junit(grades):
         suite = ET.SubElement(suites, "testsuite", name=plain(entry["student"], 200), time=f"{entry['seconds']:.3f}")
         facts = {key: number(entry[key]) for key in ("points", "max")} | {key: entry[key] for key in ("status", "file")}
         properties = ET.SubElement(suite, "properties")
-        for name, value in (facts | {key: grades[key] for key in ("seed", "sandbox")}).items():
+        more = {"remarks": "; ".join(said)} if (said := remarks(entry)) else {}
+        for name, value in (facts | {key: grades[key] for key in ("seed", "sandbox")} | more).items():
             ET.SubElement(properties, "property", name=name, value=plain(value, 500))
         for row in entry["checks"]:
             _case(suite, entry, row, grades["lab"])
@@ -239,7 +263,7 @@ def _case(suite, entry, row, lab):
         verdict, why = entry["status"], "; ".join(entry["notes"])
         kind = "skipped" if verdict == "failed" else "error"
     if verdict != "pass":
-        summary = f"{number(row['points'])} of {number(row['max'])} points: {why}"
+        summary = f"{number(row['points'])} of {plural(row['max'], 'point')}: {why}"
         told = ET.SubElement(case, kind, type=plain(verdict, 50), message=plain(summary, 500))
         told.text = plain(why, lines=True)
 
@@ -306,25 +330,15 @@ def _float(text):
 def _points(entry, possible, done):
     """An entry's points, on the scale of the assignment there."""
     if possible != entry["max"]:
-        note = f"the assignment there has {number(possible)} points, the lab {number(entry['max'])}: they are scaled"
+        note = f"the assignment there has {plural(possible, 'point')}, the lab {number(entry['max'])}: they are scaled"
         if note not in done.notes:
             done.notes.append(note)
     return number(entry["points"] * possible / entry["max"] if entry["max"] else 0.0)
 
 
-def remarks(entry):
-    """What changed the points after grading, a line each: days late, and what an instructor set or wrote."""
-    late = entry.get("late")
-    said = [f"{number(late['penalty'])} points off: {late['days']} days late"] if late else []
-    for manual in entry.get("manual") or ():
-        points = "" if manual["points"] is None else f" set to {number(manual['points'])} points by hand"
-        said.append(f"{manual['task'] or 'the lab'}{points}: {manual['comment']}".removesuffix(": "))
-    return said
-
-
 def _summary(entry):
     """Points of every task, and the remarks, in one line."""
-    reached, most = report.by_task(entry), report.points_to_reach({"submissions": [entry]})
+    reached, most = by_task(entry), report.points_to_reach({"submissions": [entry]})
     return "; ".join([*(f"{task}: {number(reached[task])} of {number(most[task])}" for task in most), *remarks(entry)])
 
 
@@ -355,7 +369,8 @@ def _assignment(roster, wanted, lab):
         return same[0]
     if wanted or same:
         found = plain(", ".join(titles.values()), 300)
-        raise CourseError(f"the roster has {len(same)} columns {wanted or lab!r}; expected one of: {found}")
+        many = f"{len(same)} columns" if same else "no column"
+        raise CourseError(f"the roster has {many} {wanted or lab!r}; expected one of: {found}")
     return lab
 
 
@@ -369,29 +384,33 @@ def _match(entries, rows, system, done):
     for entry in entries:
         student, known = entry["student"], _number_of(entry, system)
         if known:  # the system itself said who it is: a name that fits another must not count
-            row = by_number.get(known)
+            found, why = by_number.get(known, []), f"no {own} {known} in the roster"
         else:
-            found = (by_name[key] for key in sorted(_spellings(student)) if key in by_name)
-            row = by_login.get(student.strip().casefold()) or next(found, None)
-        if row is None:
-            done.left_out.append(f"{_who(entry)}: not in the roster, or more than one there has this name")
+            login, names = student.strip().casefold(), sorted(_spellings(student))
+            ways = [by_login.get(login), *map(by_name.get, names)]
+            found = min(filter(None, ways), key=len, default=[])
+            why = "nobody in the roster has this name or login"
+        if len(found) != 1:
+            several = "; ".join(plain(" ".join(row.get(head) or "" for head in (name, own)), 60) for row in found[:3])
+            done.left_out.append(f"{_who(entry)}: {f'{len(found)} in the roster fit: {several}' if found else why}")
         else:
-            pairs.append((entry, row))
-            claims.setdefault(id(row), []).append(entry)
+            pairs.append((entry, found[0]))
+            claims.setdefault(id(found[0]), []).append(entry)
     twice = [same for same in claims.values() if len(same) > 1]
     done.left_out += [f"{_who(entry)}: one of {len(same)} for the same student" for same in twice for entry in same]
-    if missing := len(rows) - len(claims):
-        done.notes.append(f"{missing} of {len(rows)} in the roster have no grade here and are left as they are")
+    people = [row for row in rows if not (system == "canvas" and row[name].strip() == TEST_STUDENT)]
+    if missing := sum(id(row) not in claims for row in people):
+        done.notes.append(f"{missing} of {len(people)} in the roster have no grade here and are left as they are")
     return [(entry, row) for entry, row in pairs if len(claims[id(row)]) == 1]
 
 
 def _index(rows, keys):
-    """{key: row}, less the keys that more than one row has: they name nobody."""
+    """{key: the rows that have it}."""
     found = {}
     for row in rows:
         for key in keys(row) - {""}:
             found.setdefault(key, []).append(row)
-    return {key: same[0] for key, same in found.items() if len(same) == 1}
+    return found
 
 
 def _spellings(name):
@@ -410,18 +429,16 @@ def convert(grades, system, *, roster=None, column=None, student=None):
     return gradescope(grades, student) if system == "gradescope" else {"junit": junit, "csv": as_csv}[system](grades)
 
 
-def load(wanted=None, db=None):
-    """The grades of a lab, "01" or "01_topic", from the gradebook with the URL `db`; default: the one in grades/."""
-    from grader.gradebook import books
-
-    found = books(wanted, db)
+def load(wanted=None, db=None, folder=None):
+    """The grades of a lab, "01" or "01_topic", from the gradebook with the URL `db`, else in `folder`, else grades/."""
+    found = books(wanted, db, folder)
     if len(found) != 1:
         raise CourseError(f"name a lab: there are grades of {', '.join(lab for _, lab, _ in found) or 'none'}")
     book, lab, _ = found[0]
     return book.grades(lab)
 
 
-def run(wanted, system, *, db=None, out=None, roster=None, column=None, student=None):
+def run(wanted, system, *, db=None, folder=None, out=None, roster=None, column=None, student=None):
     """`grade export`: writes the text to the file `out`, or prints it; returns 1 where a grade could not go into it."""
     for option, value, systems in (
         ("--roster", roster, ("canvas", "moodle")),
@@ -431,7 +448,7 @@ def run(wanted, system, *, db=None, out=None, roster=None, column=None, student=
         if value is not None and system not in systems:
             raise CourseError(f"{option} is for --to {' or '.join(systems)}, not {system}")
     rows = read_roster(roster, system) if roster else None
-    done = convert(load(wanted, db), system, roster=rows, column=column, student=student)
+    done = convert(load(wanted, db, folder), system, roster=rows, column=column, student=student)
     data = done.text.encode("utf-8", "replace")
     if out is None:
         sys.stdout.buffer.write(data)

@@ -142,7 +142,8 @@ class Gradebook:
         parsed = _url(url)
         self.shown = _without_password(str(url))
         if parsed.drivername == "sqlite" and not create and not Path(parsed.database).exists():
-            raise CourseError(f"there is no gradebook {self.shown}; `grade run` makes one")
+            here = "--from DIR names the folder of a `grade run --out DIR`, --db URL its database"
+            raise CourseError(f"there is no gradebook {self.shown}; {here}")
         try:
             self._engine = create_engine(parsed, poolclass=NullPool)  # nothing stays open while submissions run
         except ImportError as error:
@@ -183,8 +184,7 @@ class Gradebook:
 
         master: digest of the master. seed: None takes what comes. regrade: nothing graded before this run is `known`.
         """
-        if seed is not None and not -(2**63) <= seed < 2**63:
-            raise CourseError(f"--seed {seed}: expected a number of at most 63 bits")
+        checked_seed(seed)
         with self._session(write=True) as session:
             same = select(Run).where(Run.lab == lab, Run.master == master)
             run = session.scalar(same.order_by(Run.id.desc()).limit(1))
@@ -232,12 +232,7 @@ class Gradebook:
 
     def rules(self, lab, *, count=None, deadline=None, grace=None, penalty=None):
         """The lab's `Rules`, changed and kept where not None. deadline: ISO 8601, local without offset; or "none"."""
-        changes = {
-            "count": _one_of(count, "--count", ("last", "best")),
-            "deadline": deadline and _deadline(deadline),
-            "grace": _within(grace, "--grace", 0, 1e6, "minutes"),
-            "penalty": _within(penalty, "--late-penalty", 0, 100, "percent a day"),
-        }
+        changes = checked_rules(count=count, deadline=deadline, grace=grace, penalty=penalty)
         with self._session(write=True) as session:
             rules = session.get(Rules, lab) or Rules(lab=lab)
             session.add(rules)
@@ -250,27 +245,22 @@ class Gradebook:
     def grades(self, lab):
         """What grades.json holds, from all that was ever graded: the entry that counts for every student.
 
-        Each has, beside what a grader found: raw_points, attempts, late ({"days", "penalty"} or None) and manual.
+        Each has, beside what a grader found: raw_points, attempts, late ({"days", "penalty", "deadline"} or None) and
+        manual.
         """
         with self._session() as session:
-            rules = session.get(Rules, lab) or Rules(lab=lab, count="last", grace=0.0, penalty=0.0)
-            attempts, manual = _attempts(session, lab), defaultdict(list)
-            for a in session.scalars(select(Adjustment).where(Adjustment.lab == lab).order_by(Adjustment.task)):
-                manual[a.student].append(a)
-            if not attempts:
-                raise CourseError(f"gradebook {self.shown} has no {lab}; expected one of {_some(self.labs())}")
-            run = session.get(Run, attempts[-1].run)
-        students = defaultdict(list)
-        for attempt in attempts:
-            students[attempt.student].append(attempt)
-        entries = []
-        for student, mine in students.items():
-            hand_ins = _hand_ins(mine)[-1:] if rules.count == "last" else _hand_ins(mine)[::-1]
-            counted = [_counted(attempt, first, rules, manual[student], run) for attempt, first in hand_ins]
-            entries.append({**max(counted, key=lambda entry: entry["points"]), "attempts": len(mine)})
+            entries, run = _counting(session, lab)
+        if not entries:
+            raise CourseError(f"gradebook {self.shown} has no {lab}; expected one of {_some(self.labs())}")
         entries.sort(key=lambda entry: entry["student"])
         tiers = " or ".join(sorted({entry["sandbox"] for entry in entries}))
         return {"schema": 1, "lab": lab, "seed": run.seed, "sandbox": tiers, "submissions": entries}
+
+    def grade_of(self, lab, student):
+        """The entry of one student who has attempts, as in `grades`."""
+        with self._session() as session:
+            [entry], _ = _counting(session, lab, student)
+            return entry
 
     def adjust(self, lab, student, *, task="", points=None, comment=None, author="", clear=False):
         """Set points, a comment or both for a task, or the lab (task ""). What is None stays; clear removes both.
@@ -300,7 +290,41 @@ class Gradebook:
                 there.points = there.points if points is None else points
                 there.comment = there.comment if comment is None else comment
                 session.add(there)
-        return next(e for e in self.grades(lab)["submissions"] if e["student"] == student)
+        return self.grade_of(lab, student)
+
+
+def checked_rules(*, count=None, deadline=None, grace=None, penalty=None):
+    """The columns of `Rules` for what an instructor asked for; CourseError for what makes no sense."""
+    return {
+        "count": _one_of(count, "--count", ("last", "best")),
+        "deadline": deadline and _deadline(deadline),
+        "grace": _within(grace, "--grace", 0, 1e6, "minutes"),
+        "penalty": _within(penalty, "--late-penalty", 0, 100, "percent a day"),
+    }
+
+
+def checked_seed(seed):
+    """The seed, None too; CourseError for one that a database does not hold."""
+    if seed is not None and not -(2**63) <= seed < 2**63:
+        raise CourseError(f"--seed {seed}: expected a number of at most 63 bits")
+    return seed
+
+
+def _counting(session, lab, student=None):
+    """(the entry that counts for every student with attempts, or for one; the lab's newest run, None without one)."""
+    rules = session.get(Rules, lab) or Rules(lab=lab, count="last", grace=0.0, penalty=0.0)
+    newest = select(Run).join(Attempt).where(Attempt.lab == lab).order_by(Attempt.id.desc()).limit(1)
+    run, students, manual = session.scalar(newest), defaultdict(list), defaultdict(list)
+    for attempt in _attempts(session, lab, student):
+        students[attempt.student].append(attempt)
+    for a in session.scalars(select(Adjustment).where(Adjustment.lab == lab).order_by(Adjustment.task)):
+        manual[a.student].append(a)
+    entries = []
+    for name, mine in students.items():
+        hand_ins = _hand_ins(mine)[-1:] if rules.count == "last" else _hand_ins(mine)[::-1]
+        counted = [_counted(attempt, first, rules, manual[name], run) for attempt, first in hand_ins]
+        entries.append({**max(counted, key=lambda entry: entry["points"]), "attempts": len(mine)})
+    return entries, run
 
 
 def _attempts(session, lab, student=None):
@@ -340,15 +364,13 @@ def _hand_ins(attempts):
 def _counted(attempt, first, rules, manual, newest):
     """An entry as it counts: with manual points of its tasks, less the late penalty; those of the lab are final."""
     entry, notes = json.loads(attempt.entry), []
-    by_hand = {a.task: a.points for a in manual if a.points is not None}
-    most, reached = _by_task(entry, "max"), _by_task(entry, "points")
-    points = entry["points"] + sum(min(by_hand[t], most[t]) - reached[t] for t in most.keys() & by_hand.keys())
-    points = max(0.0, min(round(points, 2), entry["max"]))
+    entry["manual"] = [{"task": a.task, "points": a.points, "comment": a.comment, "author": a.author} for a in manual]
     days = _days_late(first, rules)
+    points = min(round(sum(by_task(entry).values()), 2), entry["max"])
     penalty = min(points, round(points * rules.penalty / 100 * days, 2))
     points -= penalty
-    if "" in by_hand:
-        points, penalty = by_hand[""], 0.0
+    if "" in by_hand(entry):
+        points, penalty = by_hand(entry)[""], 0.0
     if rules.deadline and first is None:
         notes.append("when it was handed in is not known: not counted as late")
     if attempt.master != newest.master:
@@ -358,8 +380,7 @@ def _counted(attempt, first, rules, manual, newest):
         "handed_in": first,
         "points": min(round(points, 2), entry["max"]),
         "raw_points": entry["points"],
-        "late": {"days": days, "penalty": penalty} if days else None,
-        "manual": [{"task": a.task, "points": a.points, "comment": a.comment, "author": a.author} for a in manual],
+        "late": {"days": days, "penalty": penalty, "deadline": rules.deadline} if days else None,
         "notes": entry["notes"] + notes,
     }
 
@@ -370,6 +391,32 @@ def _days_late(handed_in, rules):
         return 0
     late = _time(handed_in) - _time(rules.deadline)
     return math.ceil(late / timedelta(days=1)) if late > timedelta(minutes=rules.grace) else 0
+
+
+def by_hand(entry):
+    """{task: points} that an instructor set for an entry; task "" is the whole lab."""
+    return {item["task"]: item["points"] for item in entry.get("manual") or () if item["points"] is not None}
+
+
+def by_task(entry):
+    """{task: points} of an entry: those set by hand, where they are, else those that its checks gave."""
+    most, set_by_hand = _by_task(entry, "max"), by_hand(entry)
+    return {task: min(set_by_hand.get(task, got), most[task]) for task, got in _by_task(entry, "points").items()}
+
+
+def remarks(entry):
+    """What changed the points after grading, a line each: days late, and what an instructor set or wrote."""
+    late = entry.get("late")
+    said = [f"{plural(late['penalty'], 'point')} off: {plural(late['days'], 'day')} late"] if late else []
+    for item in entry.get("manual") or ():
+        points = "" if item["points"] is None else f" set to {plural(item['points'], 'point')} by hand"
+        said.append(f"{item['task'] or 'the whole lab'}{points}: {item['comment']}".removesuffix(": "))
+    return said
+
+
+def plural(number, word):
+    """1 point, 2.5 points."""
+    return f"{number:g} {word}{'s' * (number != 1)}"
 
 
 def _by_task(entry, field):
@@ -445,17 +492,28 @@ def default_url(out):
     return URL.create("sqlite", database=str(Path(out) / FILE))
 
 
-def books(topic=None, url=None, out=None):
+def is_new(url, out):
+    """Is the gradebook a SQLite file that is not there yet? CourseError where its folder is missing, less `out`."""
+    parsed = _url(url)
+    if parsed.drivername != "sqlite" or Path(parsed.database).exists():
+        return False
+    folder = Path(parsed.database).absolute().parent
+    if not (folder.is_dir() or folder == Path(out).absolute()):
+        raise CourseError(f"gradebook {_without_password(str(url))}: unable to open it: there is no folder {folder}")
+    return True
+
+
+def books(topic=None, url=None, folder=None):
     """[(gradebook, lab, folder of its reports)]: of one lab, else of all in the database, the folder, or grades/*."""
     if topic:
         lab = find_topic(topic)
-        out = Path(out or Path("grades") / lab)
-        return [(Gradebook(url or default_url(out), create=False), lab, out)]
+        folder = Path(folder or Path("grades") / lab)
+        return [(Gradebook(url or default_url(folder), create=False), lab, folder)]
     if url:
         book = Gradebook(url, create=False)
-        return [(book, lab, Path(out or "grades") / lab) for lab in book.labs()]
-    folders = [Path(out)] if out else [file.parent for file in sorted(Path("grades").glob(f"*/{FILE}"))]
+        return [(book, lab, Path(folder or "grades") / lab) for lab in book.labs()]
+    folders = [Path(folder)] if folder else [file.parent for file in sorted(Path("grades").glob(f"*/{FILE}"))]
     if not folders:
-        raise CourseError(f"there is no grades/*/{FILE}; `grade run` makes one, --db or --out name another")
+        raise CourseError(f"there is no grades/*/{FILE}; `grade run` makes one, --from or --db name another")
     found = [(Gradebook(default_url(folder), create=False), folder) for folder in folders]
     return [(book, lab, folder) for book, folder in found for lab in book.labs()]

@@ -16,6 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from grader.gradebook import plural, remarks
+
 LONGEST = 1_000  # characters of a line
 
 
@@ -45,9 +47,9 @@ class Progress:
     def __exit__(self, *exception):
         self.bar.stop()
 
-    def done(self, entry):
-        """Say how one submission did."""
-        self._say(line(entry))
+    def done(self, entry, counts=None):
+        """Say how one submission did. counts: the student's entry as it counts with it; None where that is the same."""
+        self._say(line(entry, counts))
         self.bar.advance(self.task)
 
     def unchanged(self):
@@ -80,10 +82,14 @@ class Progress:
         self.console.print(text, soft_wrap=True)
 
 
-def line(entry):
-    """One submission's result in one line that is safe in a terminal."""
+def line(entry, counts=None):
+    """One submission's result in one line that is safe in a terminal: the points that count, and what changed them."""
+    counts = counts or entry
+    why = remarks(counts)
+    if counts.get("digest") != entry.get("digest"):
+        why.insert(0, f"another hand-in counts, this one got {entry['points']:g}")
+    points = f"{counts['points']:g} of {plural(counts['max'], 'point')}" + (f" ({'; '.join(why)})" if why else "")
     notes = f"  ({'; '.join(entry['notes'])})" if entry["notes"] else ""
-    points = f"{entry['points']:g} of {entry['max']:g}"
-    text = f"{entry['student']}: {points} points, {entry['status']}, {entry['seconds']:.1f} s{notes}"
+    text = f"{entry['student']}: {points}, {entry['status']}, {entry['seconds']:.1f} s{notes}"
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return "".join(c if c.isprintable() else "?" for c in text)

@@ -16,6 +16,7 @@ import os
 import re
 import statistics
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 import jinja2
@@ -26,6 +27,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from grader import similarity
+from grader.gradebook import by_hand, by_task, plural, remarks
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST = 2_000  # characters of one text on a page
@@ -39,7 +41,10 @@ HIDDEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 NUMBER = re.compile(r"0x[0-9a-fA-F]+|(?<![\w.])[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?(?!\w)")
-OPTIONAL = {"attempts": None, "late": None, "manual": [], "raw_points": None}  # what only a gradebook knows
+# What only a gradebook knows:
+OPTIONAL = {"attempts": None, "late": None, "manual": [], "raw_points": None, "handed_in": None}
+NOT_ATTEMPTED = "not attempted"
+FORMULA = tuple("=+-@\t\r")  # what a spreadsheet takes a cell for that starts with it
 VERDICTS = {
     "pass": "✓ right",
     "partial": "◐ partly right",
@@ -64,7 +69,8 @@ def write(grades, out, master=None):
     _put(out / "grades.csv", as_csv(grades))
     pages = _pages()
     for entry in grades["submissions"]:
-        values = {"entry": {**OPTIONAL, **entry}, "lab": grades["lab"], "tasks": _student_tasks(entry)}
+        tasks = {"tasks": _student_tasks(entry), "by_hand": by_hand(entry)}
+        values = {"entry": {**OPTIONAL, **entry}, "lab": grades["lab"], **tasks}
         text = pages.get_template("student.html").render(values)
         _put(out / "students" / page_name(entry["student"]), text)
     _put(out / "index.html", pages.get_template("class.html").render(class_page(grades, master)))
@@ -83,7 +89,15 @@ def _pages():
     pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, finalize=shown
     )
-    pages.filters.update(short=_short, page=page_name, told=_told, percent=lambda share: f"{100 * share:.0f}%")
+    pages.filters.update(
+        short=_short,
+        page=page_name,
+        told=_told,
+        percent=lambda share: f"{100 * share:.0f}%",
+        plural=plural,
+        remarks=remarks,
+        when=_when,
+    )
     allowed = f"style-src '{_sha256(style)}'; script-src '{_sha256(script)}'"
     pages.globals.update(
         policy=Markup(f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"),
@@ -150,16 +164,30 @@ def _beside(member, first):
     return coloured(start, label, None if member is first else first.code)
 
 
+def _when(time):
+    """An ISO 8601 time as a person reads it: 2026-12-01 10:00 UTC+01:00."""
+    time = datetime.fromisoformat(time)
+    return time.strftime(f"%Y-%m-%d %H:%M{':%S' if time.second else ''} %Z").rstrip()
+
+
+def not_attempted(entry, row):
+    """Did the student leave this check's task as the lab gave it, or its NotImplementedError in it?"""
+    code = entry.get("code", {}).get(row["task"])
+    return row["message"].startswith("NotImplementedError") and (not code or "NotImplementedError" in code)
+
+
 def _student_tasks(entry):
     """The tasks of a student's page, each with the rows of its checks and the code as HTML."""
     tasks, got = {}, by_task(entry)
     for row in entry["checks"]:
-        task = tasks.setdefault(row["task"], {"name": row["task"], "rows": [], "max": 0.0})
-        told = VERDICTS.get(row["verdict"], row["verdict"])
+        new = {"name": row["task"], "rows": [], "max": 0.0, "checked": 0.0, "by_hand": row["task"] in by_hand(entry)}
+        task = tasks.setdefault(row["task"], new)
+        told = f"○ {NOT_ATTEMPTED}" if not_attempted(entry, row) else VERDICTS.get(row["verdict"], row["verdict"])
         task["rows"].append(
             {**row, "told": told, "grade": _grade(row["points"], row["max"]), "about": row.get("about")}
         )
         task["max"] += row["max"]
+        task["checked"] += row["points"]
     for name, task in tasks.items():
         code = entry.get("code", {}).get(name)
         task.update(points=got[name], grade=_grade(got[name], task["max"]))
@@ -183,14 +211,6 @@ def _told(value):
 
 def _shape(shape):
     return f"shape ({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})" if shape else "one number"
-
-
-def by_task(entry):
-    """{task: points reached} of one entry."""
-    tasks = {}
-    for row in entry["checks"]:
-        tasks[row["task"]] = tasks.get(row["task"], 0.0) + row["points"]
-    return {task: round(points, 2) for task, points in tasks.items()}
 
 
 def _checks(grades):
@@ -241,7 +261,7 @@ def class_page(grades, master=None):
     for entry in sorted(entries, key=lambda entry: entry["student"].casefold()):
         tasks = {**dict.fromkeys(most, 0.0), **by_task(entry)}
         grade = {task: _grade(tasks[task], most[task]) for task in most}
-        rows.append({**OPTIONAL, **entry, "tasks": tasks, "grade": grade})
+        rows.append({**OPTIONAL, **entry, "tasks": tasks, "grade": grade, "by_hand": by_hand(entry)})
     all_ = overview(grades)
     solutions, stubs = (master.tasks, master.stubs) if master else (None, None)
     return {
@@ -270,7 +290,8 @@ def _check(number, rows):
     """One check of the class page. rows: (entry, its row)."""
     row = rows[0][1]
     passed = sum(r["points"] >= r["max"] for _, r in rows)
-    messages, groups = common_messages(rows), same_wrong_values(rows)
+    messages = common_messages([(e, r) for e, r in rows if not not_attempted(e, r)])
+    groups = same_wrong_values(rows)
     return {
         "number": number,
         "name": row["check"],
@@ -278,7 +299,10 @@ def _check(number, rows):
         "about": next((r["about"] for _, r in rows if r.get("about")), None),
         "passed": passed,
         "of": len(rows),
-        "verdicts": Counter(r["verdict"] for _, r in rows if r["points"] < r["max"]).most_common(),
+        "verdicts": Counter(
+            NOT_ATTEMPTED if not_attempted(e, r) else r["verdict"] for e, r in rows if r["points"] < r["max"]
+        ).most_common(),
+        "not_attempted": [e["student"] for e, r in rows if not_attempted(e, r)],
         "messages": messages[:MESSAGES],
         "more_messages": len(messages[MESSAGES:]),
         "groups": groups[:GROUPS],
@@ -356,7 +380,14 @@ def _same(found):
 def as_csv(grades):
     """A line a student: points, the points of every task, status, and what a gradebook adds. No cell is a formula."""
     entries, most = grades["submissions"], points_to_reach(grades)
-    extra = [key for key in ("attempts", "late") if any(key in entry for entry in entries)]
+    extra = {
+        "attempts": lambda entry: entry.get("attempts", 1),
+        "late": lambda entry: (entry.get("late") or {"days": 0})["days"],
+        "penalty": lambda entry: (entry.get("late") or {"penalty": 0.0})["penalty"],
+        "by_hand": lambda entry: "; ".join(task or "the whole lab" for task in by_hand(entry)),
+    }
+    known = {"penalty": "late", "by_hand": "manual"}
+    extra = {name: get for name, get in extra.items() if any(known.get(name, name) in entry for entry in entries)}
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["student", "points", "max", *most, "status", "file", *extra])
@@ -369,10 +400,7 @@ def as_csv(grades):
             *(tasks.get(task, 0.0) for task in most),
             entry["status"],
             entry["file"],
+            *(get(entry) for get in extra.values()),
         ]
-        if "attempts" in extra:
-            row.append(entry.get("attempts", 1))
-        if "late" in extra:
-            row.append((entry.get("late") or {"days": 0})["days"])
-        table.writerow([f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" else cell for cell in row])
+        table.writerow([f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell for cell in row])
     return text.getvalue()

@@ -151,7 +151,7 @@ class _Identity:
         facts = facts if isinstance(facts, dict) else {}
         for role, names in (("task", self.master.tasks), ("check", self.master.checks)):
             if facts.get("role") == role and isinstance(facts.get(role), str) and facts[role] in names:
-                return role, facts[role], "metadata"
+                return role, facts[role], "metadata" if cell_id else ""  # Python text has no ids to be found by
         if (found := re.search(r"^# task: (\w+)[ \t]*$", source, re.M)) and found[1] in self.master.tasks:
             return "task", found[1], "marker"
         if (found := re.match(r'\s*begin_check\("([\w-]+)"\)', source)) and found[1] in self.master.checks:

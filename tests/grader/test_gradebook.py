@@ -1,8 +1,11 @@
 """Nothing lost: the gradebook by itself, on SQLite and on a PostgreSQL server of its own, and through `grade`."""
 
+import csv
+import io
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -11,6 +14,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -327,10 +331,11 @@ def test_the_late_penalty_counts_days_begun_after_the_deadline_once_the_grace_is
     tmp_path, handed_in, days, points
 ):
     book = graded(f"sqlite:///{tmp_path}/book.db", entry("ada", handed_in=handed_in))
-    book.rules(LAB, deadline=DEADLINE, grace=15, penalty=10)
+    rules = book.rules(LAB, deadline=DEADLINE, grace=15, penalty=10)
     found = counted(book)
     assert (found["points"], found["raw_points"]) == (points, 6.0)
-    assert found["late"] == ({"days": days, "penalty": pytest.approx(6.0 - points)} if days else None)
+    late = {"days": days, "penalty": pytest.approx(6.0 - points), "deadline": rules.deadline}
+    assert found["late"] == (late if days else None)
     assert ("not known" in " ".join(found["notes"])) == (handed_in is None)
 
 
@@ -414,10 +419,11 @@ def test_manual_points_give_no_more_than_a_task_is_worth_in_a_changed_lab(url):
 
 def test_points_of_a_task_are_subject_to_the_late_penalty_and_those_of_the_whole_lab_are_final(url):
     book = graded(url, entry("ada", double=0.0, handed_in="2026-12-01T10:00:00+01:00"))
-    book.rules(LAB, deadline=DEADLINE, penalty=10)
+    rules = book.rules(LAB, deadline=DEADLINE, penalty=10)
     assert book.adjust(LAB, "ada", task="double", points=3)["points"] == 5.4
     found = book.adjust(LAB, "ada", points=6)
-    assert (found["points"], found["late"], found["raw_points"]) == (6.0, {"days": 1, "penalty": 0.0}, 3.0)
+    assert (found["points"], found["raw_points"]) == (6.0, 3.0)
+    assert found["late"] == {"days": 1, "penalty": 0.0, "deadline": rules.deadline}
 
 
 @pytest.mark.parametrize(
@@ -645,7 +651,9 @@ def test_only_what_is_new_or_changed_is_run_and_rules_and_manual_points_stay(tin
         root=tiny,
         check=0,
     )
-    assert said.stdout.startswith("bob: 2.5 of 6 points")
+    assert said.stdout.startswith("bob: 2.5 of 6 points (total set to 0.5 points by hand: <b>copied</b>), graded")
+    assert said.stdout.splitlines()[1] == f"report: {out / 'index.html'}"
+    assert points(out)["bob"] == 2.5, "the reports are new without `grade report`"
     assert again("--regrade") == {"ada", "bob", "eve"}
     assert points(out) == {"ada": 6, "bob": 2.5, "eve": 6}, "ada's better attempt is another file: not run, but kept"
     assert {s: e["attempts"] for s, e in entries(out).items()} == {"ada": 3, "bob": 2, "eve": 2}
@@ -655,6 +663,90 @@ def test_only_what_is_new_or_changed_is_run_and_rules_and_manual_points_stay(tin
     assert points(out) == {"ada": 0, "bob": 0, "eve": 0}
     assert (out / "index.html").exists()
     assert len(list((out / "students").iterdir())) == 3
+
+
+def table(text):
+    return {line["student"]: line for line in csv.DictReader(io.StringIO(text))}
+
+
+def text_of(page):
+    return " ".join(re.sub(r"<[^>]+>", "", page.read_text()).split())
+
+
+def test_a_task_set_by_hand_has_its_points_wherever_the_task_is_shown(tiny, tmp_path):
+    folder, out = tmp_path / "class", tmp_path / "out"
+    hand_in(folder, tiny, ada=HALF, bob=HALF)
+    grade("run", "90", folder, "--out", out, root=tiny, check=0)
+    assert table((out / "grades.csv").read_text())["ada"]["double"] == "1.0"
+    by_hand = ("--task", "double", "--points", 2.5, "--comment", "right idea", "--author", "kim")
+    grade("adjust", "90", "ada", *by_hand, "--from", out, root=tiny, check=0)
+    exported = grade("export", "90", "--to", "csv", "--from", out, root=tiny, check=0).stdout
+    for text in ((out / "grades.csv").read_text(), exported):
+        ada, bob = table(text)["ada"], table(text)["bob"]
+        assert (ada["points"], ada["double"], ada["by_hand"]) == ("5.5", "2.5", "double")
+        assert (bob["points"], bob["double"], bob["by_hand"]) == ("4.0", "1.0", "")
+    page, index = text_of(out / "students" / "ada.html"), (out / "index.html").read_text()
+    assert "double 2.5 of 3, by hand" in page
+    assert "double, 2.5 of 3 points Set by hand. The checks gave 1 point." in page
+    assert "The checks gave 4 points, with what was set by hand 5.5 points." in page
+    assert "by hand" not in text_of(out / "students" / "bob.html")
+    assert '<td class="number partial" data-value="2.5">2.5 ✎</td>' in index
+    assert index.count("✎") == 2, "in the cell, and what it means"
+    gradescope = grade("export", "90", "--to", "gradescope", "--student", "ada", "--from", out, root=tiny, check=0)
+    tests = {test["name"]: test for test in json.loads(gradescope.stdout)["tests"]}
+    assert (tests["double"]["score"], tests["double"]["max_score"]) == (2.5, 3.0)
+    assert tests["double"]["output"] == "double set to 2.5 points by hand: right idea"
+    assert sum(test.get("score", 0) for test in tests.values()) == json.loads(gradescope.stdout)["score"] == 5.5
+    junit = grade("export", "90", "--to", "junit", "--from", out, root=tiny, check=0).stdout
+    assert junit.count('name="remarks" value="double set to 2.5 points by hand: right idea"') == 1
+
+
+def test_a_line_has_the_points_that_count_and_why_they_are_less(tiny, tmp_path):
+    folder, out = tmp_path / "class", tmp_path / "out"
+    hand_in(folder, tiny, ada=RIGHT["double"], bob=HALF)
+    for student, day in (("ada", 1), ("bob", 3)):
+        time_ = datetime(2026, 11, day, 12, tzinfo=UTC).timestamp()
+        os.utime(folder / f"{student}.ipynb", (time_, time_))
+    rules = ("--deadline", "2026-11-01T23:59:00+00:00", "--late-penalty", 10, "--count", "best")
+    done = grade("run", "90", folder, "--out", out, *rules, root=tiny, check=0)
+    lines = {line.split(":")[0]: line for line in done.stdout.splitlines()}
+    assert lines["ada"].startswith("ada: 6 of 6 points, graded")
+    assert lines["bob"].startswith("bob: 3.2 of 6 points (0.8 points off: 2 days late), graded")
+    assert "3.2 to 6" in done.stdout
+    assert table((out / "grades.csv").read_text())["bob"]["penalty"] == "0.8"
+    page = text_of(out / "students" / "bob.html")
+    assert "handed in 2026-11-03 12:00 UTC" in page
+    assert "2 days late: 0.8 points off. The deadline was 2026-11-01 23:59 UTC." in page
+    assert "0.8 points off: 2 days late" in text_of(out / "index.html")
+    hand_in(folder, tiny, ada=ZERO)
+    done = grade("run", "90", folder, "--out", out, root=tiny, check=0)
+    assert "ada: 6 of 6 points (another hand-in counts, this one got 3), graded" in done.stdout
+
+
+def test_where_the_pages_of_a_database_lie_is_said_or_asked(tiny, tmp_path):
+    url = f"sqlite:///{tmp_path}/book.db"
+    graded(url, entry("ada"))
+    by_hand = ("adjust", "90", "ada", "--points", 1, "--db", url)
+    done = grade(*by_hand, root=tiny, check=0)
+    assert "the pages, grades.csv and grades.json are as before: `grade report` with --db and --from" in done.stdout
+    assert not (tiny / "grades").exists()
+    grade(*by_hand, "--from", tmp_path / "out", root=tiny, check=0)
+    assert points(tmp_path / "out") == {"ada": 1.0}
+    page = text_of(tmp_path / "out" / "students" / "ada.html")
+    assert "1 of 6 points, set by hand" in page
+    assert "The checks gave 6 points." in page
+
+
+def test_what_a_run_wrote_is_found_by_its_folder_and_an_error_says_how(own_tiny, tmp_path):
+    graded(f"sqlite:///{tmp_path}/gradebook.db", entry("ada"))
+    calls = [("adjust", "90", "ada", "--points", 1), ("report", "90"), ("report",), ("export", "90", "--to", "csv")]
+    for call in calls:
+        done = grade(*call, root=own_tiny, check=2)
+        assert "there is no g" in done.stderr
+        assert "--from" in done.stderr
+        assert "--db" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert grade(*call, "--from", tmp_path, root=own_tiny, check=0).stdout
 
 
 def test_wrong_uses_of_the_gradebook_are_told_in_one_line(tiny, tmp_path):

@@ -185,6 +185,10 @@ def test_right_answers_get_full_marks_in_every_form(out, student):
     assert FORMS[student][2] or not entry["notes"]
 
 
+def test_python_text_is_not_told_that_it_has_no_ids(out):
+    assert [entries(out)[form]["notes"] for form in ("percent", "light")] == [["read as Python text"]] * 2
+
+
 def test_what_is_refused_is_in_the_report_with_its_reason(out):
     found = {name: entries(out)[name] for name in ("fifth", "page")}
     assert {entry["status"] for entry in found.values()} == {"corrupt"}

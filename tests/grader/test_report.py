@@ -23,6 +23,7 @@ HOSTILE = (
     "<form action=https://example.org/><iframe srcdoc='<script>alert(3)</script>'></iframe><svg onload=alert(4)>"
     '"\' onfocus=alert(5) autofocus x="{{ 7 * 7 }}{% raw %}<!--\x1b[2J\x1b]8;;https://example.org\x07\x00\u202egpj.exe\u2066'
 )
+DEADLINE = "2026-11-30T23:59:00+01:00"
 # task -> its answers: points, code, and an error's message or the numbers that are published instead of the right ones
 ANSWERS = {
     "histogram": [
@@ -125,7 +126,7 @@ def made_up_class(many=40):
             more = [draw.choice(extra).format(draw.choice(["mean", "sum"]), draw.randrange(9)) for _ in range(n % 7)]
             body = [re.sub(r"\b(z|kl|total|counts)\b", rf"\1_{n}", line) for line in body]
             written[task] = code(task, *more, *body)
-        late = {"days": 2, "penalty": 0.5} if n % 11 == 5 else None
+        late = {"days": 2, "penalty": 0.5, "deadline": DEADLINE} if n % 11 == 5 else None
         name = f"{names[n % len(names)]} {chr(65 + n // len(names))}."
         entries.append(entry(name, rows, code=written, late=late, attempts=1 + n % 3, manual=[]))
         entries[-1]["raw_points"] = entries[-1]["points"]
@@ -235,10 +236,36 @@ def test_submissions_of_two_versions_of_a_lab_and_none_at_all_make_a_page(tmp_pa
     assert report.write(grades_of([]), tmp_path / "none").exists()
 
 
+def test_what_was_not_attempted_stands_apart_from_mistakes(tmp_path):
+    stub, mine = "NotImplementedError: add", {"add": "def add(a, b):\n    return minus(a, b)"}
+    class_ = [entry(name, [row("add", 1, 0.0, 2.0, stub)]) for name in ("ada", "bob")]
+    class_ += [entry("cy", [row("add", 1, 0.0, 2.0, "NotImplementedError: minus")], code=mine)]  # another task's
+    class_ += [entry("di", [row("add", 1, 0.0, 2.0, "ValueError: x")], code=mine)]
+    index, page = pages_of(class_, tmp_path)
+    text = " ".join(re.sub(r"<[^>]+>", "", index.read_text()).split())
+    assert "2 not attempted, 2 error" in text
+    assert "Not attempted by 2: ada, bob" in text
+    assert "1 × NotImplementedError: minus" in text
+    assert "NotImplementedError: add" not in text
+    assert "add-1: ○ not attempted, 0 of 2" in re.sub(r"<[^>]+>", "", page.read_text())
+
+
+def test_one_is_no_plural(tmp_path):
+    class_ = [entry(str(n), [row("add", 1, 0.0, 1.0, f"{'abcdef'[n]}Error")], attempts=1) for n in range(6)]
+    class_[0]["late"] = {"days": 1, "penalty": 1.0, "deadline": DEADLINE}
+    class_[0]["manual"] = [{"task": "add", "points": 1.0, "comment": "", "author": ""}]
+    for path in pages_of(class_, tmp_path):
+        text = " ".join(re.sub(r"<[^>]+>", "", path.read_text()).split())
+        assert "1 point off" in text or "1 day late: 1 point off" in text
+        assert re.findall(r"(?<![\d.])1 (?:rarer \w+s|points|days|\w+ groups|submissions)\b", text) == []
+
+
 def test_a_gradebooks_facts_are_columns_and_others_files_have_none():
-    late = entry("=cmd()", [row("add", 1, 1.0, 1.0)], attempts=3, late={"days": 2, "penalty": 0.5})
+    late = entry(
+        "=cmd()", [row("add", 1, 1.0, 1.0)], attempts=3, late={"days": 2, "penalty": 0.5, "deadline": DEADLINE}
+    )
     [line] = csv.DictReader(io.StringIO(report.as_csv(grades_of([late]))))
-    assert (line["student"], line["attempts"], line["late"]) == ("'=cmd()", "3", "2")
+    assert (line["student"], line["attempts"], line["late"], line["penalty"]) == ("'=cmd()", "3", "2", "0.5")
     assert report.as_csv(grades_of([entry("a", [row("add", 1, 1.0, 1.0)])])).startswith(
         "student,points,max,add,status,file\n"
     )
@@ -256,10 +283,22 @@ def test_a_students_page_holds_nothing_of_the_inputs_or_the_solution(tmp_path):
 
 def test_a_students_page_says_what_the_gradebook_knows(tmp_path):
     manual = [{"task": "", "points": None, "comment": "See me.", "author": "kim"}]
-    known = {"raw_points": 2.0, "attempts": 3, "late": {"days": 1, "penalty": 0.5}, "manual": manual}
+    known = {
+        "handed_in": "2026-12-01T10:00:07+01:00",
+        "raw_points": 2.0,
+        "attempts": 3,
+        "late": {"days": 1, "penalty": 0.5, "deadline": DEADLINE},
+        "manual": manual,
+    }
     _, page = pages_of([entry("ada", [row("elbo", 1, 0.0, 1.0), row("elbo", 2, 0.0, 1.0, "Boom")], **known)], tmp_path)
     text = " ".join(re.sub(r"<[^>]+>", "", page.read_text()).split())
-    facts = ["1 day late: 0.5 points off", "3 attempts", "The checks gave 2 points", "The whole lab: See me. (kim)"]
+    facts = [
+        "1 day late: 0.5 points off. The deadline was 2026-11-30 23:59 UTC+01:00.",
+        "3 attempts",
+        "The checks gave 2 points",
+        "handed in 2026-12-01 10:00:07 UTC+01:00",
+        "The whole lab: See me. (kim)",
+    ]
     feedback = ["Compares with a direct count.", "shape (3,) as expected, but 2 of 3", HINTS["elbo"], "Boom"]
     assert [expected for expected in facts + feedback if expected not in text] == []
 
@@ -351,7 +390,7 @@ def hostile_class(folder):
     value = {"name": HOSTILE[:100], "right": False, "message": HOSTILE, "hint": HOSTILE, "got": [3], "expected": [3, 4],
              "sample": [1.0, "nan"]}  # fmt: skip
     rows = [{**row("add", 1, 0.0, 2.0, HOSTILE), "values": [value], "about": HOSTILE}]
-    more = {"attempts": 2, "late": {"days": 1, "penalty": 1.0}, "manual": [
+    more = {"attempts": 2, "late": {"days": 1, "penalty": 1.0, "deadline": DEADLINE}, "manual": [
         {"task": "add", "points": 1.0, "comment": HOSTILE, "author": HOSTILE}]}  # fmt: skip
     texts = [f"{short}\n{''.join(f'y = x.m{n}() + {n}{chr(10)}' for n in range(20))}", HOSTILE]
     entries = [entry(f"{HOSTILE}{n}", rows, file=HOSTILE, notes=[HOSTILE], code={"add": text}, **more)
@@ -418,6 +457,26 @@ def column(page, n):
     return page.evaluate(
         "n => [...document.querySelector('#student-table').tBodies[0].rows].map(row => row.cells[n].innerText)", n
     )
+
+
+def test_who_got_what_and_why_stands_before_the_checks_and_needs_no_scrolling(visit, tmp_path):
+    tasks = ["fit_histogram", "sample_histogram", "kl_bits", "smooth_histogram", "logistic_log_prob"]
+    tasks += ["mixture_log_prob", "fit_mixture", "class_posterior"]  # as many as a lab has
+    late = {
+        "late": {"days": 2, "penalty": 3.4, "deadline": DEADLINE},
+        "attempts": 3,
+        "notes": ["found by marker, not by id: kl_bits"],
+    }
+    class_ = [entry(name, [row(task, 1, 1.0, 3.0) for task in tasks], **late) for name in ("ada", "bruno lovelace")]
+    page = visit(pages_of(class_, tmp_path)[0], viewport={"width": 1280, "height": 900})
+    region = page.locator("#student-table").locator("..")
+    assert region.evaluate("each => [each.scrollWidth - each.clientWidth, document.body.scrollWidth]") == [0, 1280]
+    assert column(page, 3) == ["3.4 points off: 2 days late; found by marker, not by id: kl_bits"] * 2
+    assert page.evaluate("[...document.querySelectorAll('main h2')].map(h => h.id)")[:3] == [
+        "points",
+        "students",
+        "checks",
+    ]
 
 
 def test_a_click_sorts_the_students(visit, class_of_40):

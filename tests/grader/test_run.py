@@ -261,9 +261,9 @@ def test_a_run_with_the_solution_in_it_shows_nothing_of_what_it_printed(out):
 
 def test_csv_has_a_line_a_student(out):
     lines = (out / "grades.csv").read_text().splitlines()
-    assert lines[0] == "student,points,max,double,total,draw,status,file,attempts,late"
+    assert lines[0] == "student,points,max,double,total,draw,status,file,attempts,late,penalty,by_hand"
     assert len(lines) == 1 + len(CLASS) + len(CORRUPT)
-    assert "half-double,4.0,6.0,1.0,2.0,1.0,graded,half-double.ipynb,1,0" in lines
+    assert "half-double,4.0,6.0,1.0,2.0,1.0,graded,half-double.ipynb,1,0,0.0," in lines
 
 
 def test_pages_name_every_student_and_every_hint(out):
@@ -359,6 +359,42 @@ def test_wrong_usage_is_one_clear_line_and_exit_2(tiny, folder, tmp_path, argume
     assert told.format(**names) in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tiny / "grades").exists()
+
+
+NO_START = [
+    (("--deadline", "soon"), "--deadline 'soon'"),
+    (("--late-penalty", "400"), "--late-penalty 400"),
+    (("--seed", str(2**70)), "at most 63 bits"),
+    (("--scheduler", "nowhere"), "expected an address"),
+    (("--gpu", "--kernel", "warm"), "--gpu"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), NO_START)
+def test_a_run_that_cannot_start_leaves_nothing(tiny, folder, tmp_path, arguments, told):
+    out = tmp_path / "deep" / "out"
+    done = grade("run", "90", folder, "--out", out, *arguments, root=tiny, check=2)
+    assert told in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gradebook_beside_the_reports_may_be_named(tiny, tmp_path):
+    (tmp_path / "ada.ipynb").write_text(json.dumps(solved(tiny)))
+    out = tmp_path / "deep" / "out"
+    grade("run", "90", tmp_path / "ada.ipynb", "--out", out, "--db", f"sqlite:///{out}/x.db", root=tiny, check=0)
+    assert {path.name for path in out.iterdir()} >= {"x.db", "grades.csv", "students"}
+
+
+def test_a_run_that_cannot_start_changes_no_rule(tiny, tmp_path):
+    (tmp_path / "ada.ipynb").write_text(json.dumps(solved(tiny)))
+    arguments = ("run", "90", tmp_path / "ada.ipynb", "--out", tmp_path / "out")
+    grade(*arguments, root=tiny, check=0)
+    answer(notebook := solved(tiny), "double", "def double(x):\n    return x")
+    (tmp_path / "ada.ipynb").write_text(json.dumps(notebook))
+    strict = ("--deadline", "2020-01-01T00:00", "--late-penalty", 100)
+    grade(*arguments, *strict, "--scheduler", "nowhere", root=tiny, check=2)
+    grade("report", "90", "--from", tmp_path / "out", root=tiny, check=0)
+    assert entries(tmp_path / "out")["ada"]["points"] == 6
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root writes anywhere")
