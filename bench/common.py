@@ -13,6 +13,7 @@ import os
 import platform
 import statistics
 import subprocess
+import symtable
 import sys
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ def from_lecture(stem, *names):
         node = makes.get(todo.pop())
         if node is not None and node not in needed:
             needed.add(node)
-            todo += [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+            todo += _globals(node)
     keep = [node for node in body if node in needed or isinstance(node, (ast.Import, ast.ImportFrom))]
     space = {}
     exec(compile(ast.Module(keep, []), stem, "exec"), space)
@@ -74,6 +75,17 @@ def row(id, what, ours, peer, *, target, limit="", unit="s"):
 
 def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _globals(node):
+    """The module's names that a statement uses; a function's own variables are none."""
+    tables, names = [symtable.symtable(ast.unparse(node), "lecture", "exec")], set()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        at_top = table.get_type() == "module"
+        names |= {s.get_name() for s in table.get_symbols() if s.is_global() or (at_top and s.is_referenced())}
+    return names
 
 
 def modules(only):

@@ -22,6 +22,6 @@ def rows():
         client.execute()
         taken = time.perf_counter() - start
         number = path.stem.split("_")[0]
-        yield row(f"lecture-{number}-time", f"{path.stem}, cpu budget", taken, None, target="<= 120 s")
+        yield row(f"lecture-{number}-time", f"{path.stem}, cpu budget", taken, None, target="<= 180 s")
         peak = int(notebook.cells[-1].outputs[0].text) / 2**20
         yield row(f"lecture-{number}-memory", f"{path.stem}, peak memory", peak, None, target="<= 2 GB", unit="GiB")

@@ -157,13 +157,13 @@ def _must_pass(notebook, source):
 
 
 def derived():
-    """START.md and README.md with their built parts, the map of topics and the table of results: {path: text}."""
+    """START.md and README.md with their built parts, the map of topics and the tables of results: {path: text}."""
     made = {}
     for name in (START, README):
         path = ROOT / name
         if path.is_file():
             text = path.read_text(encoding="utf-8")
-            for part, rows in {"topics": map_of_topics, "results": table_of_results}.items():
+            for part, rows in {"topics": map_of_topics, "results": table_of_results, "bench": table_of_benchmarks}.items():
                 first, last = f"<!-- {part}: built by `grade build` -->", f"<!-- /{part} -->"
                 if first in text and last in text:
                     before, after = text.split(first, 1)[0], text.split(last, 1)[1]
@@ -201,9 +201,26 @@ def table_of_results():
                 paper = "" if r["paper"] is None else f"{r['paper']:g}"
                 if r["source"]:
                     paper = f"{paper} ({r['source']})".strip()
-                result = f"{r['name']} | {r['value']:.4g} | {r['unit']} | {paper} | {r['budget']}, {r['device']}"
-                rows.append(f"| [{stem.split('_')[0]}](lectures/{stem}.ipynb) | {result} |")
+                shown = (r["name"], f"{r['value']:.4g}", r["unit"], paper, f"{r['budget']}, {r['device']}")
+                rows.append(_table_row(f"[{stem.split('_')[0]}](lectures/{stem}.ipynb)", *shown))
     return "\n".join(rows)
+
+
+def table_of_benchmarks():
+    """A Markdown table of what `make bench` measured last."""
+    rows = ["| measured | ours | peer | ratio | asked for | at most possible |", "|---|---|---|---|---|---|"]
+    path = ROOT / "bench" / "results.json"
+    for r in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []:
+        ours, peer = (f"{r[who]:.4g} {r['unit']}" if r[who] is not None else "" for who in ("ours", "peer"))
+        ratio = "" if r["ratio"] is None else f"{r['ratio']:.3g}"
+        limit = f"{r['limit']:.4g}" if isinstance(r["limit"], float) else r["limit"]
+        rows.append(_table_row(r["what"], ours, peer, ratio, r["target"], limit))
+    return "\n".join(rows)
+
+
+def _table_row(*cells):
+    """One row of a Markdown table; a bar inside a cell would begin the next one."""
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def stale(stems):

@@ -22,7 +22,7 @@ def lecture(tmp_path, monkeypatch):
     (tmp_path / "source" / "lectures" / "90_tiny.py").write_text(
         "import math\nWIDTH, DEPTH = 3, 4\nprint('a figure')\n"
         "class Model:\n    width = WIDTH\n    def area(self):\n        return area(self.width)\n"
-        "def area(r):\n    return round(math.pi * r**2)\n1 / 0\n"
+        "def area(r):\n    x = r**2\n    return round(math.pi * x)\nx = 1 / 0\n"
     )
     return tmp_path
 

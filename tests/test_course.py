@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 
+import pytest
 import yaml
 from conftest import ROOT
 
@@ -76,6 +77,13 @@ def test_readme_map_is_built():
     readme = (ROOT / "README.md").read_text()
     assert "lectures/01_histograms_logistics.ipynb" in readme
     assert "labs/01_histograms_logistics.ipynb" in readme
+
+
+@pytest.mark.parametrize("name", ["README.md", "START.md"])
+def test_every_row_of_a_table_has_the_cells_of_its_head(name):
+    for table in re.findall(r"(?:^\|.*\|\n)+", (ROOT / name).read_text(), re.M):
+        rows = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]
+        assert len(set(rows)) == 1, table.splitlines()[0]
 
 
 def test_shipped_data_have_their_notices():
