@@ -75,6 +75,7 @@ def execute(notebook, source, path):
     from jupyter_client import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbclient.util import run_sync
 
     path.parent.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
@@ -99,6 +100,8 @@ def execute(notebook, source, path):
         row = re.findall(r"Cell In\[\d+\], line (\d+)", _plain(str(error)))
         raise CourseError(f"{_place(source, cell, int(row[0]) if row else 1)}: {_last_line(error)}") from None
     finally:
+        if manager.has_kernel:  # nbclient leaves a kernel that it was given, and all that it holds, until we exit
+            run_sync(manager.shutdown_kernel)(now=True)
         shutil.rmtree(sockets, ignore_errors=True)
     return notebook
 
@@ -163,7 +166,7 @@ def derived():
         path = ROOT / name
         if path.is_file():
             text = path.read_text(encoding="utf-8")
-            for part, rows in {"topics": map_of_topics, "results": table_of_results, "bench": table_of_benchmarks}.items():
+            for part, rows in PARTS.items():
                 first, last = f"<!-- {part}: built by `grade build` -->", f"<!-- /{part} -->"
                 if first in text and last in text:
                     before, after = text.split(first, 1)[0], text.split(last, 1)[1]
@@ -216,6 +219,9 @@ def table_of_benchmarks():
         limit = f"{r['limit']:.4g}" if isinstance(r["limit"], float) else r["limit"]
         rows.append(_table_row(r["what"], ours, peer, ratio, r["target"], limit))
     return "\n".join(rows)
+
+
+PARTS = {"topics": map_of_topics, "results": table_of_results, "bench": table_of_benchmarks}
 
 
 def _table_row(*cells):

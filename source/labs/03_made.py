@@ -190,7 +190,8 @@ print(f"{entries} numbers in the tables, {2**5 - 1} for a table of all states; f
 # > $D-1$ if it comes last.
 #
 # So `order.argsort()` lists the pixels from first to last, which is another permutation; mixing up the two is the
-# mistake of this lab. (The paper counts places from 1. Only comparisons matter, so nothing changes.)
+# mistake of this lab. (The lecture names the list of pixels $o$ and the places `rank`, and like the paper it counts
+# places and degrees from 1. Only comparisons matter, so the masks are the same.)
 #
 # Every hidden unit $k$ of layer $l$ carries a *degree* $m^l(k)$ from 0 to $D-2$: it may know the pixels at places up to
 # $m^l(k)$. Write $m^0(i) = $ `order[i]` for the inputs. Then a connection is allowed if the receiver may know at
@@ -645,7 +646,7 @@ def sample(model, order, u):
     x = torch.zeros_like(u)
     with torch.no_grad():
         for i in order.argsort():
-            x[:, i] = (u[:, i] < model(x, order)[:, i].sigmoid()).float()  # (8)
+            x[:, i] = u[:, i] < model(x, order)[:, i].sigmoid()  # (8)
     return x
     # END SOLUTION
 
@@ -843,7 +844,7 @@ def inpaint(model, x, given, order, u):
     order, x = given_first(order, given), x.clone()
     with torch.no_grad():
         for i in order.argsort()[given.sum() :]:
-            x[:, i] = (u[:, i] < model(x, order)[:, i].sigmoid()).float()  # (8)
+            x[:, i] = u[:, i] < model(x, order)[:, i].sigmoid()  # (8)
     return x
     # END SOLUTION
 
@@ -852,9 +853,10 @@ def inpaint(model, x, given, order, u):
 # Given pixels first, both groups in their old order.
 cycle = fresh(11).argsort()
 order = cycle.roll(1)[cycle.argsort()]
-some = [torch.arange(11)[fresh(11).argsort()] < size for size in (2, 4, 5, 6, 9)]
+some = [(order, torch.arange(11)[fresh(11).argsort()] < size) for size in (2, 4, 5, 6, 9)]
+some += [(places, places > 6) for places in (order, order.flip(0))]  # the last ones given
 check(
-    some_given=torch.stack([torch.as_tensor(given_first(order, given)) for given in some]),
+    some_given=torch.stack([torch.as_tensor(given_first(places, given)) for places, given in some]),
     hint="Places of the 11 pixels, each row a permutation. Above 10: not ranks yet. The inverse permutation: one "
     "argsort too few, it lists pixels. The missing ones first: the wrong group moved.",
 )
@@ -961,13 +963,13 @@ def sample_fast(model, order, u):
     The check allows 8 * 2 n D H operations, counted as above, with n = 16, D = 60, H = 24.
     """
     # BEGIN SOLUTION
-    hidden, out = model.layers
+    (hidden, out), (M_W, M_V) = model.layers, made_masks(order, model.degrees)
     x = torch.zeros_like(u)
     with torch.no_grad():
-        W, V = (layer.weight * mask for layer, mask in zip(model.layers, made_masks(order, model.degrees), strict=True))
+        W, V = hidden.weight * M_W, out.weight * M_V
         a = hidden.bias.repeat(len(u), 1)  # (n, H)
         for i in order.argsort():
-            x[:, i] = (u[:, i] < (a.relu() @ V[i] + out.bias[i]).sigmoid()).float()  # (8)
+            x[:, i] = u[:, i] < (a.relu() @ V[i] + out.bias[i]).sigmoid()  # (8)
             a += x[:, i, None] * W[:, i]  # (11)
     return x
     # END SOLUTION

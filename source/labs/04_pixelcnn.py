@@ -731,9 +731,9 @@ block, v, h = block_of(2, 5), fresh(1, 2, 7, 8), fresh(1, 2, 7, 8)
 
 def knows(network, x):
     """(2, H, W): 1 where the output at (i, j), then at (0, j), changes with x, 0 elsewhere."""
-    x = x.clone().requires_grad_()
-    y = (network(x)[0] * torch.tensor([1.0, 1.7]).view(2, 1, 1)).sum(0)
-    slopes = [torch.autograd.grad(y[row, j], x, retain_graph=True, materialize_grads=True)[0] for row in (i, 0)]
+    leaf = x.clone().requires_grad_()
+    y = (network(leaf)[0] * torch.tensor([1.0, 1.7]).view(2, 1, 1)).sum(0)
+    slopes = [torch.autograd.grad(y[row, j], leaf, retain_graph=True, materialize_grads=True)[0] for row in (i, 0)]
     return (torch.cat(slopes) != 0).any(1).double()
 
 
