@@ -4,6 +4,7 @@ One `grade run` grades all answers of a topic. A hand-in holds one answer to eve
 that each has to earn exactly its own worth beside the others: a task that builds on a wrong one keeps its points.
 """
 
+import functools
 import json
 import os
 
@@ -45,12 +46,13 @@ def grade_answers(stem, folder):
 
 @pytest.fixture(scope="session")
 def graded(once):
-    """{(topic, student): entry}, from one `grade run` a topic."""
-    found = {}
-    for stem in TOPICS:
-        out = once(f"answers-{stem}", lambda folder, stem=stem: grade_answers(stem, folder)) / "out"
-        found |= {(stem, student): entry for student, entry in entries(out).items()}
-    return found
+    """graded(topic) is {student: entry}, from one `grade run` of that topic."""
+
+    @functools.cache
+    def of(stem):
+        return entries(once(f"answers-{stem}", lambda folder: grade_answers(stem, folder)) / "out")
+
+    return of
 
 
 def by_task(entry, what):
@@ -62,7 +64,7 @@ def by_task(entry, what):
 
 @pytest.mark.parametrize(("stem", "student", "task"), ANSWERS)
 def test_an_answer_earns_what_it_is_worth(graded, stem, student, task):
-    answer, entry = PACKED[stem, student][task], graded[stem, student]
+    answer, entry = PACKED[stem, student][task], graded(stem)[student]
     worth = by_task(entry, "max")[task] if answer.right else answer.points
     rows = [row for row in entry["checks"] if row["task"] == task]
     told = f"{answer.name}: {answer.why}\n{json.dumps(rows, indent=1)[:3000]}"
@@ -72,7 +74,7 @@ def test_an_answer_earns_what_it_is_worth(graded, stem, student, task):
 
 @pytest.mark.parametrize(("stem", "student"), PACKED)
 def test_a_task_that_is_solved_keeps_its_points_whatever_stands_beside_it(graded, stem, student):
-    entry = graded[stem, student]
+    entry = graded(stem)[student]
     got, most = by_task(entry, "points"), by_task(entry, "max")
     solved = set(most) - set(PACKED[stem, student])
     assert {task: got[task] for task in solved} == {task: most[task] for task in solved}
@@ -80,7 +82,7 @@ def test_a_task_that_is_solved_keeps_its_points_whatever_stands_beside_it(graded
 
 @pytest.mark.parametrize("stem", TOPICS)
 def test_untouched_lab_scores_nothing_and_the_solution_all(graded, stem):
-    untouched, solution = graded[stem, "untouched"], graded[stem, "solution"]
+    untouched, solution = (graded(stem)[student] for student in ("untouched", "solution"))
     assert untouched["points"] == 0
     assert solution["points"] == solution["max"] > 0
 

@@ -445,8 +445,9 @@ model = MADE(7, (20,))
 for layer in model.layers:
     layer.weight.data, layer.bias.data = fresh(*layer.weight.shape), fresh(*layer.bias.shape)
 everything = torch.cartesian_prod(*[torch.arange(2.0)] * 7)
+cycle = fresh(7).argsort()
 cumulative = []
-for order in (torch.arange(7), fresh(7).argsort(), torch.arange(6, -1, -1), torch.arange(7)):
+for order in (torch.arange(7), cycle.roll(1)[cycle.argsort()], torch.arange(6, -1, -1), torch.arange(7)):
     log_p = F.logsigmoid((2 * everything - 1) * model(everything, order)).sum(1)
     cumulative.append(log_p.exp().cumsum(0))
 check(
@@ -551,7 +552,8 @@ check(
     hint="(5,). A coin toss costs exactly 1 bit a pixel (logits 0). Multiplied by ln 2 in place of divided? Divided by "
     "the number of images?",
 )
-check(three_pixels=bits_per_dim(fresh(4, 3), x[:4, :3]), rtol=1e-4, hint="D = 3, n = 4. A fixed D, or n in its place?")
+x = torch.cartesian_prod(*[torch.arange(2.0)] * 3)
+check(three_pixels=bits_per_dim(fresh(8, 3), x), rtol=1e-4, hint="D = 3, n = 8. A fixed D, or n in its place?")
 
 # %% [markdown]
 # **Look: train one order.** The loop is the usual one; its loss is your `nll_nats`, its data are binarised anew in
@@ -870,8 +872,8 @@ check(
 # Completions for given u, whatever stands in the gaps; nothing given, or everything.
 A, b = (3 * fresh(9, 9)).round() / 4, (2 * fresh(9)).round() / 4
 cycle = fresh(9).argsort()
-order = cycle.roll(1)[cycle.argsort()]
-given = torch.arange(9)[fresh(9).argsort()] < 4
+new = cycle.roll(1)[cycle.argsort()]  # the places after the four given pixels came first, from places in between
+order, given = torch.tensor([2, 5, 7, 8, 0, 1, 3, 4, 6])[new], new < 4
 u = (((27 * fresh(60, 9)).floor() + 0.5) / 16).sigmoid()  # about uniform, never within rounding error of a probability
 x = (fresh(60, 9) > 0).float()
 done = inpaint(regressions(A, b), x, given, order, u)
@@ -883,7 +885,7 @@ check(
 )
 check(
     nothing_or_everything_given=torch.stack(
-        [torch.as_tensor(inpaint(regressions(A, b), x, torch.full((9,), every), order, u)) for every in (False, True)]
+        [torch.as_tensor(inpaint(regressions(A, b), x, torch.full((9,), every), new, u)) for every in (False, True)]
     ),
     hint="With nothing given this is `sample`, with everything given it is x.",
 )

@@ -19,11 +19,14 @@
 # 1. write attention, its masks for any ordering, and a transformer block from the equations, and prove with a
 #    gradient that no place sees what it must not see;
 # 2. choose positions, widths and lengths knowing what each costs in operations, seconds and bytes;
-# 3. train a small GPT on text and on images, generate from it with a cache that changes no token, and say honestly
-#    how good it is beside a baseline.
+# 3. train a small GPT on text, apply the same model to images, generate with a cache that changes no token, and say
+#    honestly how good it is beside a baseline;
+# 4. learn byte-pair tokens and compare models across tokenizers, thin out attention, read cross-attention, and hold
+#    in-context learning against Bayes' rule.
 #
 # **It needs** lecture 03 (the chain rule in any order) and the softmax. **It takes** about two hours to read and play
-# with and about two minutes to run on one core of a CPU. With a GPU the models are those of the papers.
+# with and two to three minutes to run on one core of a CPU. With a GPU the model of text has nanoGPT's size, and other
+# runs are longer.
 
 # %% [markdown]
 # | symbol | code | shape | meaning |
@@ -37,11 +40,11 @@
 # | $M$ | `mask` | (n, m) bool | `True`: place $i$ may look at place $j$ |
 # | $r_i$ | `rank` | (n,) | when place $i$ comes in the order of generation |
 # | $x_1,\dots,x_n$ | `tokens` | (B, n) int64 | the symbols of a text or the pixels of an image |
-# | $V$, $L$ | `vocab`, `layers` | | number of different symbols; number of blocks |
+# | $L$ | `L_new` | | number of tokens to generate, eq. (19) |
 # | $\mathcal L$ | `nll` | | negative log-likelihood, in nats per symbol |
 # | $c(a,b)$ | `counts` | dict | how often tokens $a, b$ stand side by side |
 # | $\mu_k$, $z$ | `palette`, `nearest_colour` | (K, 3), (n,) | colours of the palette, number of the nearest |
-# | $R_k$ | `reach` | (n, n) | who can know of whom after $k$ layers |
+# | $R_k$ | `reach` | (n, n) | who can know of whom after $k$ layers (eq. (30); $R_i$ in (14) is a rotation) |
 # | $C$ | `context` | (B, m, D) | what an encoder hands to a decoder |
 
 # %%
@@ -187,7 +190,7 @@ def attention(q, k, v, mask=None):
     """Soft look-up by scaled dot products, eqs. (6) and (7). q: (..., n, d), k: (..., m, d), v: (..., m, e).
 
     mask: bool, broadcastable to (..., n, m), True = may look; a query that may look nowhere gets zeros.
-    Returns (output (..., n, e), weights (..., n, m)), the rows of the weights sum to 1.
+    Returns (output (..., n, e), weights (..., n, m)), each row of the weights sums to 1, or to 0 where nothing may be seen.
     """
     scores = q @ k.mT / math.sqrt(q.shape[-1])                                                    # (6)
     if mask is None:
@@ -334,7 +337,7 @@ axes[1, 0].set_ylabel("what ★ may see")
 plt.show()
 
 # %% [markdown]
-# The raster's mask is the triangle: row $i$ is white up to $i$. The other masks look wild, yet each is that triangle
+# The raster's mask is the triangle: row $i$ is white left of the diagonal, black on it. The other masks look wild, yet each is that triangle
 # with rows and columns shuffled alike. In the raster the star sees everything above and to its left; in the order
 # from coarse to fine it sees a complete small image first; in the random one its neighbours on all sides, some of
 # them. The same weights could serve all four: nothing in (6) knows which order was meant.
@@ -532,7 +535,7 @@ plt.show()
 # \qquad \omega_a = 10000^{-2a/D} \tag{13}$$
 #
 # **Rotary** (Su et al. 2021): add nothing. Take the entries of every query and key in pairs and *turn* pair $a$ by
-# the angle $\omega_a i$:
+# the angle $\omega_a i$, with $\omega_a$ as in (13) but the head's width $d$ in place of $D$:
 # $$R_i \binom{u}{v} = \binom{u\cos\omega_a i - v\sin\omega_a i}{u\sin\omega_a i + v\cos\omega_a i} \tag{14}$$
 # A rotation by $i$ undone by a rotation by $j$ is a rotation by $i-j$. So the score depends on the content of both
 # places and on their *distance*, and on nothing else:
@@ -682,13 +685,14 @@ ax.legend(loc="center right", fontsize=9)
 plt.show()
 
 # %% [markdown]
-# Without positions the model can do little more than list what it has seen so far, and the longer the list the worse
-# the guess. With any kind of position the task is easy at the places that were trained. Beyond them, the learned
+# Without positions the accuracy stays at about a quarter, never near 1. That is still more than guessing: the mask alone
+# tells a place roughly how many others it can see (Haviv et al. 2022), but not precisely enough to count three back.
+# With any kind of position the task is easy at the places that were trained. Beyond them, the learned
 # vectors were never touched and the model falls to guessing; sinusoids are known there in principle, but the network
 # has never met these readings and soon fares no better. The rotary model has learned "three back" as a *distance*,
 # and distances do not end at place 31: it carries on to three times the length it was trained on. (A task that needs
-# exact long distances would be harder on it, and stretching rotary positions is a field of its own.) This is why we
-# take them from here on.
+# exact long distances would be harder on it, and stretching rotary positions is a field of its own. This is why the
+# GPTs on text in section 6 and on prompts in section 12 take them. Where the length is fixed learned vectors do as well.)
 
 # %% [markdown]
 # ## 6 A small GPT on text
@@ -815,7 +819,7 @@ class Muon(torch.optim.Optimizer):
 
 # %% [markdown]
 # Two identical GPTs, the same batches in the same order, the same number of steps; one with Adam for everything, one
-# with Muon inside the blocks. This is the live training of this lecture; it takes a good part of its running time.
+# with Muon inside the blocks, each with step sizes of its own. This is the live training of this lecture; it takes a good part of its running time.
 
 # %%
 size = budget(
@@ -887,8 +891,10 @@ plt.show()
 # Left: the gradient's singular values fall by orders of magnitude along the index, and after five steps they lie in
 # one band (around 1, not at 1: the polynomial trades exactness for speed; the very last direction is the one that
 # layer norm takes out of the input, and nothing is not made into something). Right: at the same number of steps Muon
-# is clearly ahead; its step costs somewhat more time, as printed above, which is included in the measurement below.
-# Adam would get there too, later.
+# is clearly ahead. Its step takes longer (see the milliseconds above), so the comparison that counts is at equal time:
+# hold the right end of Adam's curve against Muon's at the share of the steps that fits into Adam's time.
+#
+# ### How good is it, and where does it look?
 #
 # Half a minute is short. The next model was trained for 180 seconds of one core (`make checkpoints` does it again),
 # beside nanoGPT's recipe for CPUs with the same 180 seconds.
@@ -984,7 +990,7 @@ def attention_map(layer=pointer_layer + 1, head=pointer_head + 1, start=0):
 explore(attention_map, layer=(1, layers_shown), head=(1, heads_shown), start=(0, max(1, n_shown - min(40, n_shown)), 8))
 
 # %% [markdown]
-# The map it opens with is nearly black and white: this head makes hard choices, most of them within the last two or
+# The map it opens with is nearly all or nothing (weights above 0.6 are drawn alike): this head makes hard choices, most of them within the last two or
 # three letters. The choice is no fixed distance: several rows in succession point to the same letter, then all move
 # on to the next. Heads with broad bars above look less decided and farther. A map shows where information *was taken
 # from*, not what was done with it, and a large weight on a small value moves little. It is a hint, not an
@@ -999,7 +1005,8 @@ explore(attention_map, layer=(1, layers_shown), head=(1, heads_shown), start=(0,
 # $$\text{operations of a block} = 24\,n D^2 + 4\,n^2 D \tag{18}$$
 # The first term is the price of thinking, linear in length; the second the price of looking, quadratic. They are
 # equal at $n = 6D$. So it is a mistake to fear the square at once: for the GPT above ($n = 128$, $D = 96$) looking is
-# less than a fifth of the whole. For an image of $64\times64$ colour values it is nearly everything.
+# less than a fifth of the whole. For an image of $64\times64$ pixels with three
+# colour values each ($n = 12{,}288$) it would be nearly everything.
 #
 # **Check.** PyTorch can count the operations it runs.
 
@@ -1268,8 +1275,8 @@ for at in (0, len(learned) // 8, len(learned) // 2, len(learned) - 8):
     print(f"merges {at + 1}-{at + 8}:", ", ".join(repr(vocabulary[t]) for t in list(learned.values())[at : at + 8]))
 
 # %% [markdown]
-# First the commonest pairs of letters, then syllables and small words with their space, in the end whole words and the
-# names of a play's speakers. Nobody told it what a word or a name is.
+# First the commonest pairs of letters, then syllables and small words with their space, in the end whole words and
+# pieces of the names of a play's speakers. Apart from the cut before each space nobody told it what a word or a name is.
 #
 # To **encode** a new word, cut it into characters and apply the merges in the order in which they were learned: among
 # the pairs that are present, the one with the lowest number first. To **decode**, join the strings.
@@ -1317,15 +1324,17 @@ record(bpe_characters_per_token=per_token[-1], unit=f"characters, {levels[-1]:,}
 # = \frac{\mathcal L_\text{token}}{\text{characters per token}} \tag{23}$$
 # (Strictly this is an upper bound: another segmentation could spell the same characters, and its probability is thrown
 # away.) Two models for three vocabularies: frequencies alone, which need no training, and a two-layer GPT that gets the
-# same number of tokens to train on whatever the vocabulary.
+# same number of tokens to train on whatever the vocabulary. All are scored on the same stretch of held-out text, in
+# windows of 64 tokens that each begin without a context. So these numbers can be compared with each other, and not with
+# those of section 6.
 
 # %%
-def score_tokenizer(m, *, steps, windows=60, length=64):
+def score_tokenizer(m, *, steps, part_scored=9_000, length=64):
     """Nats per token and per character on held-out text, eq. (23), for (frequencies, GPT) after m merges: (2, 2)."""
     some = first_rules(m)
     size = max(some.values(), default=len(set(corpus)) - 1) + 1
-    train, test = (torch.tensor(encode(part, vocabulary, some)) for part in (corpus_train, corpus_test))
-    test = test[: windows * length].view(windows, length)
+    train, test = (torch.tensor(encode(part, vocabulary, some)) for part in (corpus_train, corpus_test[:part_scored]))
+    test = test[: len(test) // length * length].view(-1, length)  # the same characters for every vocabulary
     characters = sum(len(vocabulary[t]) for t in test[:, 1:].flatten().tolist())
     log_q = ((torch.bincount(train, minlength=size) + 0.5) / (len(train) + 0.5 * size)).log()
     torch.manual_seed(8)
@@ -1367,8 +1376,9 @@ record(character_gpt_nll=bpe_scores[0][1, 1], unit=f"nats/character, the same GP
 # %% [markdown]
 # Judged per token, merging looks like a disaster; judged per character it is a gain for both models. The table of
 # frequencies gains most, because the merges have done its learning for it: every merged pair is a bit of context.
-# The GPT gains too at this budget, since each of its steps now sees two or three times as much text. Do not read more
-# into it than that. Given long training, a model of characters learns by itself what merges know, and the gap closes.
+# The GPT gains too at this budget; one reason is that its steps and its context of 64 tokens now hold about twice as
+# much text. Do not read more into it than that. With long training a model of characters can learn by itself what
+# merges know; this run does not show how far the gap then closes.
 
 # %%
 def cut_up(merges_used=64):
@@ -1471,8 +1481,8 @@ record(palette16_error=rmse[16], unit="root mean square error per channel (0 to 
 # Sixteen colours already make a decent poster, and the error falls slowly from there: each halving asks for several
 # times as many colours. iGPT took 512. We take 16 and something to learn that fits on one core: digits of $14\times14$
 # pixels, each painted in two colours that were picked from the photographs. Nothing in the digits is black and white
-# any more, so a model has to find out from the first pixels which two colours this image is made of, and stay with
-# them.
+# any more, so a model has to find out from the pixels so far which paper and, once the first stroke has begun, which
+# ink this image has, and stay with them.
 
 # %%
 def tint(images, colours, *, generator):
@@ -1624,7 +1634,7 @@ print(f"pixels that differ clearly from the first: {shares[0]:.0%} in samples, {
 # $$p(y \mid x) = \operatorname{softmax}\big(A\,\bar h^{\ell}(x) + b\big), \qquad
 # \bar h^{\ell}_r(x) = \tfrac{1}{14}\textstyle\sum_{c} h^{\ell}_{rc}(x), \quad r = 1, \dots, 14 \tag{27}$$
 # (The paper averages over all places at once. With four small layers and colours that change from image to image this
-# throws nearly everything away; exchange the two lines and see.) Beside it, two baselines that any such claim owes: the
+# throws nearly everything away; in `features` take `h[:, 1:].mean(1)` instead and see.) Beside it, two baselines that any such claim owes: the
 # same probe on the raw pixel colours, and on the same network with *random* weights.
 
 # %%
@@ -1699,7 +1709,7 @@ record(igpt_probe_pixels=accuracy["pixels"], unit="accuracy, linear probe on pix
 # %% [markdown]
 # ## 10 Sparse masks: who needs to see whom?
 #
-# Section 6 found that attention's bill grows with the square of the length: a $64\times64$ image in three colour
+# Section 7 found that attention's bill grows with the square of the length: a $64\times64$ image in three colour
 # channels is 12,288 places, 75 million allowed pairs in every layer. Most of these pairs are never needed *directly*,
 # because layers are stacked: what $j$ told $k$ in one layer, $k$ can tell $i$ in the next. So let each place look at
 # few others, but choose them so that news travels fast. The Sparse Transformer (Child et al. 2019) uses two patterns.
@@ -1780,14 +1790,14 @@ plt.show()
 
 # %% [markdown]
 # Local looks creep backwards row by row; strided ones see the whole column at once and then nothing new, ever. Together
-# they see a cross in the first layer and the entire past in the second, for about a fifth of the pairs at this small
+# they see the column and the last row's worth of pixels in the first layer and the entire past in the second, for about a fifth of the pairs at this small
 # size.
 #
 # What is saved when images grow? A place looks at $l$ and about $i/l$ others, in all
 # $$\text{pairs}(n, l) \approx n\,l + \frac{n^2}{2\,l}, \qquad \text{smallest at } l = \sqrt{n/2}, \text{ where it is }
 # \sqrt2\,n^{3/2} \tag{31}$$
 # instead of $n^2/2$. One caution: handing a sparse *mask* to ordinary attention saves nothing, because all scores are
-# computed and most then thrown away. To gain, the forbidden scores must never exist. Both patterns allow that by
+# computed and most then thrown away. To gain, most of the forbidden scores must never exist. Both patterns allow that by
 # reshaping: cut the sequence into rows of $l$; "strided" is ordinary causal attention *down the columns*, "local" is
 # attention from each row to itself and the row before.
 
@@ -1810,15 +1820,15 @@ def local_attention(q, k, v, stride):
 qkv = torch.randn(3, 2, 196, 16, generator=torch.Generator().manual_seed(14))
 for sparse, pattern in ((strided_attention, "strided"), (local_attention, "local")):
     assert torch.allclose(sparse(*qkv, 14), attention(*qkv, patterns[pattern])[0], atol=1e-5)
-print("both give what masked attention gives, without the forbidden scores")
+print("both give what masked attention gives, with at most about two scores computed for each allowed one")
 
 sparse_lengths, seconds = budget(smoke=[64, 256], cpu=[64, 256, 1024, 4096], gpu=[64, 256, 1024, 4096, 16384]), {}
-for size in sparse_lengths:
-    qkv = torch.randn(3, 4, size, 32, generator=torch.Generator().manual_seed(15)).to(device)
-    stride = 1 << round(math.log2(math.sqrt(size / 2)))  # the power of two nearest to the best stride
+for places in sparse_lengths:
+    qkv = torch.randn(3, 4, places, 32, generator=torch.Generator().manual_seed(15)).to(device)
+    stride = 1 << round(math.log2(math.sqrt(places / 2)))  # the power of two nearest to the best stride
     dense = functools.partial(F.scaled_dot_product_attention, *qkv[:, None], is_causal=True)  # (1, 4, n, 32)
     local, strided = (functools.partial(sparse, *qkv, stride) for sparse in (local_attention, strided_attention))
-    seconds[size] = timed(dense, device=device), (timed(local, device=device) + timed(strided, device=device)) / 2
+    seconds[places] = timed(dense, device=device), (timed(local, device=device) + timed(strided, device=device)) / 2
 
 # %% [markdown]
 # Pairs by the formula and by counting, then seconds.
@@ -1829,13 +1839,13 @@ sizes = [2**e for e in range(6, 15)]
 left.plot(sizes, [size * (size + 1) / 2 for size in sizes], color="C6", label="dense: $n(n+1)/2$")
 by_formula = [math.sqrt(2) * size**1.5 for size in sizes]                                         # (31)
 left.plot(sizes, by_formula, color=MODEL, label="sparse: eq. (31)")
-for size in (64, 256, 1024):
-    stride = round(math.sqrt(size / 2))
-    left.plot(size, local_mask(size, stride).sum() + strided_mask(size, stride).sum(), "o", color=MODEL)
+for places in (64, 256, 1024):
+    stride = round(math.sqrt(places / 2))
+    left.plot(places, local_mask(places, stride).sum() + strided_mask(places, stride).sum(), "o", color=MODEL)
 left.set(xscale="log", yscale="log", xlabel="length $n$", ylabel="pairs", title="Pairs a layer (dots: counted)")
 left.legend()
 for which, color, label in ((0, "C6", "dense"), (1, MODEL, "2 local + 2 strided")):
-    right.plot(sparse_lengths, [1e3 * seconds[size][which] for size in sparse_lengths], ".-", color=color, label=label)
+    right.plot(sparse_lengths, [1e3 * seconds[places][which] for places in sparse_lengths], ".-", color=color, label=label)
 right.set(xscale="log", yscale="log", xlabel="length $n$", ylabel="milliseconds")
 right.set_title(f"Measured, 4 heads of width 32, {device.type}")
 right.legend()
@@ -1881,7 +1891,7 @@ explore(who_knows, pattern=["local", "strided", "both"], row=(0, 13), column=(0,
 # $$h \leftarrow h + \operatorname{MultiHead}\big(\operatorname{norm}(h),\ C\big) \tag{33}$$
 # In (33) the queries come from the answer so far, keys and values from the source: **cross-attention**. Everything is
 # in the `Block` of section 4. We give it a task where we know where it *should* look: write a string of 4 to 12 letters
-# backwards. To write letter $t$ of the answer, letter $n-1-t$ of the source is needed, and how long the source is only
+# backwards. To write letter $t$ of the answer, letter $n-1-t$ of the source is needed (both counted from 0), and how long the source is only
 # the encoder can know.
 
 # %%
@@ -1960,7 +1970,7 @@ assert (of_target[4:] == 0).all()
 print("logits of letter 4 depend on all 8 letters of the source, on the answer's first 3, on no later one")
 
 # %% [markdown]
-# Now test it: greedy writing, letter by letter, on random strings and on words of the text, which it has never seen;
+# Now test it: greedy writing, letter by letter, on new random strings and on English words, which it has never seen;
 # and once with the source exchanged for that of a neighbour in the batch, to see how much of the skill comes through
 # cross-attention.
 
@@ -2081,7 +2091,9 @@ print("50 prompts of 16 examples: eq. (34) equals the count over all maps, every
 # %% [markdown]
 # Now a GPT: two layers, width 32, rotary positions, trained on fresh prompts with the loss at the values only. It was
 # never told that a prompt hides a map, that symbols repeat, or that values are taken once. (The weights come from a
-# checkpoint: a couple of minutes on one core.) We compare its probabilities with (34), shot by shot.
+# checkpoint: a couple of minutes on one core.) We compare its probabilities with (34), shot by shot. (The
+# accuracy of Bayes' rule is its expectation, that of the GPT is counted on the drawn prompts: by luck it can come out a
+# little above.)
 
 # %%
 icl = GPT(2 * SYMBOLS, 32, 2, 4, 2 * SHOTS, "rotary")
@@ -2220,8 +2232,8 @@ record(kv_cache_gain=kv_gain, unit=f"times faster, {L_new} tokens, 1 sequence, s
 #   function classes. *Advances in Neural Information Processing Systems* 35.
 # - N. Shazeer (2019). Fast transformer decoding: one write-head is all you need. arXiv:1911.02150.
 # - R. Xiong et al. (2020). On layer normalization in the transformer architecture. arXiv:2002.04745.
-# - J. Su, Y. Lu, S. Pan, B. Wen, Y. Liu (2021). RoFormer: enhanced transformer with rotary position embedding.
-#   arXiv:2104.09864.
+# - J. Su, Y. Lu, S. Pan, A. Murtadha, B. Wen, Y. Liu (2021). RoFormer: enhanced transformer with rotary position
+#   embedding. arXiv:2104.09864.
 # - T. Dao, D. Y. Fu, S. Ermon, A. Rudra, C. Re (2022). FlashAttention: fast and memory-efficient exact attention with
 #   IO-awareness. arXiv:2205.14135.
 # - A. Haviv, O. Ram, O. Press, P. Izsak, O. Levy (2022). Transformer language models without positional encodings
