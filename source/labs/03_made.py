@@ -45,8 +45,9 @@ use_style()
 # ## The data
 # The shipped digits at half their size: every second row and column, so an image has $D = 14 \cdot 14 = 196$ pixels,
 # and training takes seconds. A pixel of grey level $v$ is made 1 with probability $v/255$, anew each time the image is
-# used (*dynamic binarisation*). All likelihoods below are of such images; they cannot be compared with those of
-# 28 x 28 images, nor with those of another binarisation. Learn from 9,000 digits, judge by 1,000 others.
+# used (*dynamic binarisation*). All likelihoods below are of such images; they cannot be compared with those of 28 x 28
+# images, nor with those of another binarisation, nor with the 14 x 14 digits of lecture 03 and lab 04, which are means
+# of 2 x 2 pixels. Learn from 9,000 digits, judge by 1,000 others.
 
 # %%
 images, labels = digits()
@@ -60,8 +61,8 @@ plt.show()
 # ## 1 The chain rule in a Bayes net
 # **3 points · 15 minutes · easy**
 #
-# Any distribution is a product of conditionals, one variable after the other. A Bayes net is the special case in
-# which each variable looks at a few others only, its *parents*:
+# Any distribution is a product of conditionals, one variable after the other. A Bayes net is the special case in which
+# each variable looks at a few others only, its *parents* (never in a circle):
 # $$P(x) = \prod_{i=0}^{D-1} P(x_i \mid x_{\mathrm{pa}(i)}) \tag{1}$$
 # For binary variables each factor is a small table: a number $P(x_i = 1 \mid \cdot)$ for each way the parents can
 # stand. With the joint probability every question has an answer, by adding up all states that agree with what is known:
@@ -136,7 +137,7 @@ check(
     "table's number? They do, but the values differ: are the axes of a table in the order of parents[i]?",
 )
 sure = [table.clone() for table in tables]
-sure[3][1], sure[2][:, 0], sure[5] = 0, 1, torch.tensor(0)
+sure[3][1], sure[2][:, 0], sure[5] = 0, 1, torch.tensor(0.0)
 check(
     log_prob=net_log_prob(states[fresh(64).argsort()], parents, sure),
     rtol=1e-4,
@@ -190,8 +191,9 @@ print(f"{entries} numbers in the tables, {2**5 - 1} for a table of all states; f
 # > $D-1$ if it comes last.
 #
 # So `order.argsort()` lists the pixels from first to last, which is another permutation; mixing up the two is the
-# mistake of this lab. (The lecture names the list of pixels $o$ and the places `rank`, and like the paper it counts
-# places and degrees from 1. Only comparisons matter, so the masks are the same.)
+# mistake of this lab. (Careful, the lecture uses the name differently: its `order` *is* that list of pixels, and it
+# calls the places `rank` and, like the paper, counts them from 1. So the lab's `order` is the lecture's `rank - 1`, and
+# the degrees are lower by one, too. Only comparisons matter: the masks are the same.)
 #
 # Every hidden unit $k$ of layer $l$ carries a *degree* $m^l(k)$ from 0 to $D-2$: it may know the pixels at places up to
 # $m^l(k)$. Write $m^0(i) = $ `order[i]` for the inputs. Then a connection is allowed if the receiver may know at
@@ -268,8 +270,8 @@ check(
 )
 
 # %% [markdown]
-# Which degrees should the hidden units have? Any will do; spread evenly, every conditional gets about the same number
-# of units to work with.
+# Which degrees should the hidden units have? Any will do; spread evenly, each pixel may listen to about $H/(D-1)$ units
+# more than the pixel before it, the first to none and the last to all.
 
 
 # %%
@@ -706,7 +708,8 @@ plt.show()
 # pixel instead. Then of two pixels each is predicted with the help of networks that have already seen the other one:
 # the product is no distribution, and its "likelihood" comes out too good.
 #
-# The $P_m(x)$ are numbers like $e^{-2000}$: stay in logarithms.
+# For these digits $P_m(x)$ is near $e^{-40}$, but for larger or unlikely images, as in the check, it is $e^{-2000}$ and
+# less, which is 0 as a float: stay in logarithms.
 #
 # <details><summary>Hint</summary>
 #

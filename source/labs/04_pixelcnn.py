@@ -67,8 +67,9 @@ plt.show()
 # Begin with one dimension, time. Output $y_t$ may use $x_t$ and what came before it, never what comes after. A filter
 # of $k$ taps with dilation $d$ skips $d - 1$ inputs between two taps, so it reaches $(k-1)\,d$ steps back:
 # $$y_t = b + \sum_{j=0}^{k-1} W_j\, x_{t-(k-1-j)\,d}, \qquad x_s = 0 \text{ for } s < 0 \tag{1}$$
-# The last tap, $W_{k-1}$, meets the present. Stack layers with $d = 1, 2, 4, 8, \dots$ and the memory doubles with
-# every layer, while the number of weights grows by the same amount each time. That is WaveNet's idea.
+# The last tap, $W_{k-1}$, meets the present. (The lecture numbers the taps backwards from the present: there $W_0$
+# meets it.) Stack layers with $d = 1, 2, 4, 8, \dots$ and the memory doubles with every layer, while the number of
+# weights grows by the same amount each time. That is WaveNet's idea.
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -178,7 +179,7 @@ def gate(h):
 
     h: (B, 2C, ...) float, with no, one or two axes after the channels; a is h[:, :C] and b is h[:, C:].
     Returns (B, C, ...), a tensor of h's dtype that a next layer can take, and leaves h as it is.
-    The check tries all three shapes, values up to 100, and a convolution after the gate.
+    The check tries all three shapes, values of some hundreds, and a convolution after the gate.
     """
     # BEGIN SOLUTION
     a, b = h.chunk(2, dim=1)
@@ -472,8 +473,9 @@ plt.show()
 # $$\mathrm{coverage}
 # = \frac{\#\{(i',j') \text{ before } (i,j) : R_{i'j'}\}}{\#\{(i',j') \text{ before } (i,j)\}} \tag{8}$$
 #
-# Two traps. Gradients have signs: what is added up before it is compared with zero may cancel. And `backward()` adds to
-# whatever gradient is already there.
+# (In the lecture $R$ and `receptive_field` are the *number* of inputs seen, and the coverage counts the pairs of many
+# outputs at once. Here both belong to one output.) Two traps. Gradients have signs: what is added up before it is
+# compared with zero may cancel. And `backward()` adds to whatever gradient is already there.
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -627,7 +629,8 @@ plt.show()
 # Where is mask A? Nowhere. The network around the blocks shifts the image by one pixel to the right when it enters $h$,
 # and from then on "up to and including $j$" in $h$ means "before $j$" in the image.
 #
-# The constructor is given; write `forward`.
+# (The lecture's block differs in two points: its $v$ has a residual connection, and it hands down $v'$, after the gate.
+# Here it is $a$, before the gate.) The constructor is given; write `forward`.
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -1012,8 +1015,8 @@ plt.show()
 # $$x_{ij} = \begin{cases} \text{as given} & (i, j) \text{ known}\\ \mathbb 1[u_{ij} < p_{ij}(x_{\text{before } ij})]
 # & \text{otherwise}\end{cases} \tag{14}$$
 # If the known pixels come first in raster order, this draws from $p(\text{rest} \mid \text{known})$ exactly. Known
-# pixels that come *later* are kept, but what is drawn before them has not seen them: then it is a fair guess, not a
-# conditional sample.
+# pixels that come *later* are kept, but what is drawn before them has not seen them: then it is a guess made without
+# them, not a sample of the conditional.
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -1113,7 +1116,7 @@ plt.show()
 # 2. Replace the shift in `GatedBlock` by nothing, train again, and look at both the likelihood and the samples.
 #    Which of the two would have told you about the mistake?
 # 3. Train a plain stack of masked convolutions with as many parameters. What does the blind spot cost in nats?
-# 4. `sample_images` asks for one pass a pixel. Draw *all* pixels from the current logits again and again until nothing
-#    changes: the result is the same image. How many passes does it take?
+# 4. `sample_images` asks for one pass a pixel. Draw *all* pixels from the current logits again and again with the same
+#    $u$, until nothing changes: the result is the same image. How many passes does it take?
 # 5. Draw coloured patches: `natural_patches(n, 8)` of `utils.data`, each channel cut to black and white, a stack of
 #    `MaskedConv2d` with `colour_mask`, and three logits a pixel.

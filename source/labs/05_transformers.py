@@ -73,8 +73,8 @@ use_style()
 # <details><summary>Hint 2: the shape of the code</summary>
 #
 # `q @ k.transpose(-2, -1)` multiplies the last two axes and leaves the ones before alone, however many there are.
-# `scores.masked_fill(~mask, value)` broadcasts. The smallest float32 is `torch.finfo(torch.float32).min`. After the
-# softmax, multiply by the mask: 1 for what was allowed, 0 for what was not.
+# `scores.masked_fill(~mask, value)` broadcasts. The most negative number of a dtype is `torch.finfo(scores.dtype).min`.
+# After the softmax, multiply by the mask: 1 for what was allowed, 0 for what was not.
 #
 # </details>
 
@@ -189,7 +189,8 @@ plt.show()
 # $$M_{ij} = 1 \iff r_j \le r_i, \qquad \text{where } r_{\pi_t} = t \tag{2}$$
 # is the *rank* of a position, its time of birth. With $\le$ a position sees itself, which is right in a language model,
 # where the vector at $i$ is the token $i$ and the output is about the next one. With $<$ it does not, which is right
-# where the output at $i$ is about $x_i$ itself. For the order $0, 1, \dots, n-1$ this is the causal mask.
+# where the output of the layer at $i$ is about $x_i$ itself (and no residual carries $x_i$ past the mask). For the
+# order $0, 1, \dots, n-1$ this is the causal mask.
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -408,7 +409,7 @@ plt.show()
 
 # %% task="multi_head" points=3 minutes=15
 def split_heads(x, heads):
-    """(B, n, D) -> (B, heads, n, D / heads): head h gets the columns from h D / heads on."""
+    """(B, n, D) -> (B, heads, n, D / heads): head h gets the columns from h D / heads on, h counted from 0."""
     # BEGIN SOLUTION
     return rearrange(x, "b n (h d) -> b h n d", h=heads)
     # END SOLUTION
@@ -1043,7 +1044,7 @@ plt.show()
 # What is kept is divided by its sum. Among equally probable tokens the one with the lower index counts as more
 # probable. So the token that takes the sum over $p$ is still kept, and at least one always is.
 #
-# Then the token is drawn with a given uniform number $u$ as in lab 01: $\min\{k: u < F_k\}$, in the order of the
+# Then the token is drawn with a given uniform number $u$ as in lab 01: $\min\{j: u < F_j\}$, in the order of the
 # indices.
 #
 # <details><summary>Hint 1: which tokens to keep</summary>
@@ -1153,7 +1154,7 @@ check(
     plain_and_temperatures=torch.stack(
         [torch.as_tensor(sample_next(logits, u, temperature=T)) for T in (1.0, 0.3, 2.0)]
     ),
-    hint="Temperatures 1, 0.3 and 2. First row wrong: min{k: u < F_k}, by index, not in sorted order. The others: the "
+    hint="Temperatures 1, 0.3 and 2. First row wrong: min{j: u < F_j}, by index, not in sorted order. The others: the "
     "logits are divided by T, before the softmax.",
 )
 check(
@@ -1307,8 +1308,8 @@ for knobs in ({"temperature": 0}, {"temperature": 0.6}, {"temperature": 1.0}, {"
 
 # %% [markdown]
 # **And look inside.** What one head of each block looks at while the model reads a line: a row for each character,
-# brighter where it gives more weight. Shown is the head whose weights are sharpest. How far back the others look on
-# average is printed above. The upper right is dark in all of them: that is task 2.
+# brighter where it gives more weight. Shown is the head whose weights are sharpest. How far back each head looks on
+# average is printed with the figure. The upper right is dark in all of them: that is task 2.
 
 # %%
 line = "If the object is a class instance"
@@ -1349,6 +1350,6 @@ plt.show()
 # 3. Put the norms after the sums (post-norm), stack six blocks, and try the same learning rate.
 # 4. Write far more than 64 characters, the length of the training pieces. When does the text fall apart? Rotary
 #    positions know distances only; has the model ever seen a distance of 100?
-# 5. Make a picture model of it: 14 x 14 black and white pixels as tokens, the shifted raster order of task 2, and
-#    the mask with `itself=False`. What is the first pixel's context, and what did you have to define in task 1 for
-#    it?
+# 5. Make a picture model of it: 14 x 14 black and white pixels as tokens, in raster order, moved by one place (place i
+#    holds pixel i - 1, place 0 a start token, or the residual would show each pixel its own value), and the mask with
+#    `itself=False`. What is the first pixel's context, and what did you have to define in task 1 for it?

@@ -9,11 +9,11 @@
 # %% [markdown]
 # # 03 MADE: one network, every conditional
 #
-# **The question.** The last lectures could give a probability to one number and to the next letter of a text. How do
-# you give a probability to a whole picture, 784 pixels that all depend on each other, so that the probabilities of
-# all $2^{784}$ pictures add up to exactly one? The chain rule says that it is enough to predict each pixel from the
-# ones before it. The rest of this lecture is about who does the predicting: a table, a formula, and at last a single
-# neural network whose wires are cut so cleverly that one pass through it makes all 784 predictions at once.
+# **The question.** Lecture 01 could give a probability to one number. How do you give a probability to a whole picture,
+# 784 pixels that all depend on each other, so that the probabilities of all $2^{784}$ pictures add up to exactly one?
+# The chain rule says that it is enough to predict each pixel from the ones before it. The rest of this lecture is about
+# who does the predicting: a table, a formula, and at last a single neural network whose wires are cut so cleverly that
+# one pass through it makes all 784 predictions at once.
 #
 # **After this lecture you can**
 # 1. factor any distribution in any order, read the assumptions off a Bayes net, and say what tables cost;
@@ -42,9 +42,9 @@
 # | $\mathcal L$ | `nll` | | mean negative log-likelihood, in nats per image |
 #
 # **Binarisation.** Our digits have 256 grey levels and this lecture models black and white. All pictures here are
-# binarised *dynamically*: each pixel is drawn to be 1 with probability grey/255, anew whenever the picture is used,
-# and once, with a fixed seed, for the test set. Likelihoods under other binarisations (a threshold, or one fixed draw
-# for training too) are different numbers that must not be compared with these.
+# binarised *dynamically* (Burda et al. 2016): each pixel is drawn to be 1 with probability grey/255, anew whenever the
+# picture is used, and once, with a fixed seed, for the test set. Likelihoods under other binarisations (a threshold, or
+# one fixed draw for training too) are different numbers that must not be compared with these.
 
 # %%
 import copy
@@ -337,9 +337,10 @@ for one, other, given, absent in claims:
     assert (statistic < 20) == absent
 
 # %% [markdown]
-# Every missing arrow holds to the last digit, and the sampled days agree: single figures where the net claims
-# independence, hundreds or thousands where it does not. Note the pair $B, E$: independent as long as nothing is
-# known, dependent as soon as the alarm rings. *Conditioning can create dependence*, which is what explaining away is.
+# The three missing arrows that we asked about hold to the last digit, and the sampled days agree: single figures where
+# the net claims independence, hundreds or thousands where it does not. Note the pair $B, E$: independent as long as
+# nothing is known, dependent as soon as the alarm rings. *Conditioning can create dependence*, which is what explaining
+# away is.
 #
 # Now the price. A variable with $|\mathrm{pa}(d)|$ parents needs
 # $$\text{numbers} = \sum_d 2^{|\mathrm{pa}(d)|} \tag{8}$$
@@ -375,9 +376,9 @@ ax.set(xlabel="numbers needed", ylabel="orders", xlim=(8.5, 31.5), title="One jo
 plt.show()
 
 # %% [markdown]
-# In the direction of the causes ten numbers are enough; told backwards the same distribution can cost up to all 31.
-# The chain rule holds in every order, and simplicity does not. (Found by testing numerically which predecessors
-# matter; in life one guesses them.)
+# In the direction of the causes ten numbers are enough; effects first it takes a few more, and with the alarm told last
+# the same distribution needs 30 or all 31. The chain rule holds in every order, and simplicity does not. (Found by
+# testing numerically which predecessors matter; in life one guesses them.)
 #
 # **Tables for pixels.** Pixels have a natural order (raster: left to right, top to bottom) and natural parents: their
 # neighbours that came before. Give every pixel its own table with the $k$ nearest earlier pixels as parents. Fitting
@@ -439,7 +440,7 @@ print(f"best on the test set: {best_k} parents, {784 * 2**best_k:,} numbers, {be
 # ## 4 From a denoising autoencoder to a model of pictures
 #
 # So replace the rows by a formula. The simplest gives each earlier pixel a weight and adds them up, a logistic
-# regression for each pixel (the *fully visible sigmoid belief network*):
+# regression for each pixel (the *fully visible sigmoid belief network*, Neal 1992):
 # $$\ell_d = c_d + \sum_{j\,:\,r_j < r_d} A_{dj}\,x_j, \qquad
 # p(x_d = 1\mid x_{\text{before } d}) = \sigma(\ell_d) \tag{9}$$
 # About $D^2/2$ numbers instead of $2^D$. But it is only a weighted vote: no pixel can react to a *combination* of
@@ -722,8 +723,9 @@ explore(wires, output=(0, 9), hidden_units=(1, 14), shuffle=False, seed=(1, 20))
 # %% [markdown]
 # ## 6 Two proofs that need no trust
 #
-# The argument about degrees is short, and code can still be wrong: transpose a mask, mix up order and rank, and the
-# loss looks *better* than before, because the network has started to copy. Two tests catch every such slip.
+# The argument about degrees is short, and code can still be wrong: transpose a mask, or mix up order and rank in one of
+# the three, and the loss looks *better* than before, because the network has started to copy. Two tests catch every
+# such leak.
 #
 # **The Jacobian.** Output $d$ must not react to input $j$ unless $j$ comes before $d$:
 # $$\frac{\partial \ell_d}{\partial x_j} = 0 \quad\text{for all } x, \text{ unless } r_j < r_d \tag{13}$$
@@ -790,20 +792,22 @@ assert min(abs(total - 1) for total in leaky) > 1e-6
 
 # %% [markdown]
 # A sum of 1 to the last digit for every mask, and one transposed mask is found at once. Run these two checks on every
-# autoregressive model you write. They cost milliseconds, and a likelihood without them is a rumour.
+# autoregressive model you write. They cost milliseconds, and a likelihood without them is a rumour. (What they do not
+# notice is a mask that cuts too *much*: for that, see whether the Jacobian has zeros below its diagonal.)
 
 # %% [markdown]
 # ## 7 Training
 #
-# Maximum likelihood, as always: the loss is the mean of (14)'s logarithm over the data, one binary cross-entropy per
-# pixel, all of them from a single pass:
+# Maximum likelihood, as always: the loss is minus the logarithm of the product in (14), averaged over the data: one
+# binary cross-entropy per pixel, all of them from a single pass:
 # $$\mathcal L = -\frac1n\sum_{i=1}^n \sum_{d=1}^D \Big[x_{id}\log\sigma(\ell_{id})
 # + (1-x_{id})\log\big(1-\sigma(\ell_{id})\big)\Big] \tag{15}$$
 # The loop below is the plain one with four additions, each for a reason. The pictures are binarised anew in every
 # epoch, so that no two epochs are the same. The step size warms up and then falls to zero along a cosine, which is
 # worth more here than most tricks. The direct weights $A$ start at zero and have an easy task, so they take steps five
-# times as long. And `wobble` bends the pictures a little in the first four fifths of the run, because 10,000 digits
-# are few for 0.7 million weights; the end of the run sees the digits as they are.
+# times as long. And `wobble` bends the pictures a little in the first four fifths of the run, because 10,000 digits are
+# few for 0.7 million weights; the end of the run sees the digits as they are. (At the `cpu` budget the run below is too
+# short to profit and leaves `wobble` at 0; the five-minute run that we quote beside it uses it.)
 
 # %%
 def bent(images, wobble, *, generator):
@@ -885,9 +889,9 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# From the commonest strip (empty) to those seen once or twice, the model follows the counts over four powers of ten,
-# with a fraction of the 1,023 free numbers. Where the counts become few it is smoother than they are: it shares what
-# it learns between strips that look alike.
+# From the commonest strips (all ink, and empty) to those seen a few times, the model follows the counts over more than
+# two powers of ten, with fewer weights than the table's 1,023 free numbers. Where the counts become few it is smoother
+# than they are: it shares what it learns between strips that look alike.
 #
 # Now the digits. Two networks with the same ordering, loop and data: eq. (9), which is MADE without hidden units, and
 # the full network. Along the way we keep the losses and a few samples from fixed random numbers, drawn with the
@@ -1012,7 +1016,7 @@ plt.show()
 # and of the outputs only the next one is needed, a row of $V$ and a row of $A$. A step costs about $2H + D$
 # multiplications instead of $2HD + D^2$, and all steps together about as much as *one* pass: in the limit the gain is
 # $D = 784$. `sample` in the last section does this. (It goes back to NADE, MADE's predecessor, which also trains that
-# way.)
+# way: Larochelle and Murray 2011, Uria et al. 2016.)
 
 # %%
 @torch.no_grad()
@@ -1368,8 +1372,8 @@ print(f"28 x 28: {big['what']}: {big['ours']:.1f}, a single ordering {big['peer'
 
 # %% [markdown]
 # The valid ensemble gains a little, more slowly with each doubling, and stays above the dashed line where (20)
-# keeps it. The mean of the logits looks far better, and for many orderings it crosses the line, which no mixture of
-# these members could do. The left picture says why: it hands out more probability than there is. A number without
+# keeps it. The mean of the logits looks far better, and from two orderings on it lies below the line, where no mixture
+# of these members could be. The left picture says why: it hands out more probability than there is. A number without
 # that check on the left should not be believed, however good it looks on the right.
 #
 # Be fair to the single ordering too: this network spends its capacity on all orderings. On $28\times28$ digits the
@@ -1379,10 +1383,11 @@ print(f"28 x 28: {big['what']}: {big['ours']:.1f}, a single ordering {big['peer'
 # %% [markdown]
 # ## 12 Does it notice what does not belong?
 #
-# We can now give any picture a probability. So let it guard the door: pictures with an unusually small likelihood
-# under the digit model of section 7 should be strangers. We try the same digits turned, mirrored, inverted and
-# shuffled, noise with as much ink as a digit, pictures of clothes if Fashion-MNIST is at hand, and an empty page. The
-# **AUROC** is again the probability that a random stranger surprises the model more than a random test digit.
+# We can now give any picture a probability. So let it guard the door: pictures with an unusually small likelihood under
+# the digit model of section 7 should be strangers. (Should they? Nalisnick et al. 2019.) We try the same digits turned,
+# mirrored, inverted and shuffled, noise with as much ink as a digit, pictures of clothes if Fashion-MNIST is at hand,
+# and an empty page. The **AUROC** is again the probability that a random stranger surprises the model more than a
+# random test digit.
 
 # %%
 generator = torch.Generator().manual_seed(33)
@@ -1444,12 +1449,12 @@ less = (digit > blank).double().mean().item()
 print(f"empty page {blank:.1f} nats, test digits {digit.mean():.1f} on average, {100 * less:.1f}% of them above it")
 
 # %% [markdown]
-# Inverted and shuffled digits, noise and clothes are caught, and far better than by the fog model of lecture 01: this
-# one knows strokes. Turned digits are harder, since a stroke is a stroke in any direction, and upside-down digits are
-# the hardest: some of them (0, 1, 8) *are*
-# digits. And the empty page, which appears nowhere in the training set, is less surprising than nearly every digit.
-# *That is not a failure of training.* In the upper rows nothing is the right prediction, and further down each pixel
-# is still 0 with high probability, so the page never pays much at any one place. Where does it pay?
+# Inverted and shuffled digits, noise and clothes are all caught. What the fog model of lecture 01 missed were shuffled
+# and upside-down digits, and there the gain is: this model knows strokes. Turned digits are harder, since a stroke is a
+# stroke in any direction, and upside-down digits are the hardest: some of them (0, 1, 8) *are* digits. And the empty
+# page, which appears nowhere in the training set, is less surprising than nearly every digit. *That is not a failure of
+# training.* In the upper rows nothing is the right prediction, and further down each pixel is still 0 with high
+# probability, so the page never pays much at any one place. Where does it pay?
 
 # %%
 cases = [crowd[name][4] for name in ("test digits", "turned by 90 degrees", "upside down")]
@@ -1503,7 +1508,8 @@ record(empty_page_less_surprising_than=100 * less, unit="% of test digits")
 #   ordering and random degrees, turn it into one: all conditionals in one pass.
 # - Two checks for every autoregressive model: the Jacobian is strictly triangular, and for ten variables the
 #   probabilities of all 1,024 inputs sum to one.
-# - Evaluate in one pass, sample in $D$ steps; keep what does not change, and $D$ steps cost little more than a pass.
+# - Evaluate in one pass, sample in $D$ steps; keep what does not change, and $D$ steps together do the arithmetic of
+#   one pass.
 # - One network can serve all orderings, and then any pixels can be given. Committees average probabilities, never
 #   logits.
 # - A high likelihood means easy to predict. The easiest picture of all is an empty page.
@@ -1515,7 +1521,8 @@ record(empty_page_less_surprising_than=100 * less, unit="% of test digits")
 #
 # 1. Prove (3) and then show: if every variable has at most $k$ parents, (8) needs at most $D\,2^k$ numbers.
 # 2. Give MADE a second hidden layer. Which condition between degrees $m_k$ and $m'_{k'}$ makes the mask of the weights
-#    between the layers right, and does it have to be strict? Check with both tests of section 6.
+#    between the layers right, and does it have to be strict? Check with both tests of section 6, and count the zeros
+#    below the diagonal of the Jacobian.
 # 3. A hidden unit of degree $m_k$ is finished once $m_k$ variables are known, and nobody reads it earlier. Write a
 #    sampler that computes each unit once, when it is finished. How much faster is it than `sample`?
 # 4. Train section 7's network with a random instead of the raster ordering. How many nats does it cost? Why does the

@@ -13,8 +13,8 @@
 # learnt to continue in the upper left corner it has to learn again in the lower right one. Could *one* small network
 # be asked the same question at every pixel, "given what is above and to the left, what comes here"? It could: that
 # is a convolution with part of its window covered. This lecture builds such networks in one and in two dimensions,
-# finds a hole in what the obvious construction can see, mends it, and then makes sampling a few hundred times faster
-# without changing a single sample.
+# finds a hole in what the obvious construction can see, mends it, and then makes sampling more than a hundred times
+# faster without changing a single sample.
 #
 # **After this lecture you can**
 # 1. build a causal network from convolutions, in one or two dimensions and with colour channels in order, and prove
@@ -23,8 +23,8 @@
 # 3. sample such a network for the price of a single forward pass, and trade steps for likelihood from coarse to fine.
 #
 # **It needs** lecture 03 (chain rule, masks, nats per image) and convolutions as PyTorch writes them. **It takes**
-# about 100 minutes to read and play with, and about two minutes to run on a CPU. The likelihood of section 6 and all
-# samples and completions of the digits rest on a network trained for ten minutes beforehand
+# about 100 minutes to read and play with, and about two minutes to run on a CPU. The last likelihood of section 6 and
+# the samples and completions of section 7 rest on a network trained for ten minutes beforehand
 # (`checkpoints/04_pixelcnn`); everything else is trained before your eyes.
 
 # %% [markdown]
@@ -175,9 +175,9 @@ explore(reach, layers=(1, 5), kernel=(2, 3), doubling=True)
 # What happens *at* a position is a **gated unit**. Half of the channels say what to pass on, the other half how much
 # of it, and a residual connection adds the result to what was there:
 # $$z = \tanh(a_1) \odot \sigma(a_2), \qquad h \leftarrow h + W z \tag{4}$$
-# where $a = (a_1, a_2)$ comes from the dilated convolution. The product lets one feature switch another on, which a
-# sum followed by a ReLU can do only in several layers. (WaveNet also collects the $z$ of all layers by skip
-# connections; our nets are so shallow that we leave them out.)
+# where $a = (a_1, a_2)$ comes from the dilated convolution. The product lets one feature switch another on, which a sum
+# followed by a ReLU can only imitate. (WaveNet also collects the $z$ of all layers by skip connections; our nets are so
+# shallow that we leave them out.)
 
 # %%
 def gate(a):
@@ -214,10 +214,12 @@ class Place(nn.Module):
 #
 # Write a digit as a sequence of 784 pixels, row after row, and WaveNet can model it like a sound. Something is lost,
 # though. The shared network behind the keyhole cannot know *where* it is looking: not the row, and, since the
-# sequence has no line breaks, not even which of its 512 pixels is the one directly above. **Coordinates** give that
-# back: add to the first features a vector for the row and a vector for the column of the pixel that is asked for,
-# $$h_t = W x_{t-1} + r_{\lfloor t/W \rfloor} + c_{t \bmod W} \tag{5}$$
-# with $r$ and $c$ learned. That is less than a thousand numbers more. The two nets below differ in nothing else.
+# sequence has no line breaks, not even whether the pixel just before is its left neighbour or the end of the row above.
+# **Coordinates** give that back: add to the first features a vector for the row and a vector for the column of the
+# pixel that is asked for,
+# $$h_t = a + w\,x_{t-1} + r_{\lfloor t/W \rfloor} + c_{t \bmod W} \tag{5}$$
+# with $W$ the width of the image, and $a$, $w$, $r$ and $c$ learned vectors. That is one number more for each row,
+# column and channel. The two nets below differ in nothing else.
 
 # %%
 class WaveNet(nn.Module):
@@ -325,9 +327,9 @@ plt.show()
 # nearly all of that was computed already, one step earlier. Look at one layer at time $t$:
 # $$a_t = \underbrace{b + W_1\, h_{t-d}}_{\text{known for } d \text{ steps}} + \; W_0\, h_t \tag{6}$$
 # The layer needs one *old* value of its input, $d$ steps back, and the newest. So give every layer a queue of length
-# $d$: read what comes out at its end, push the newest in. Per pixel each layer is evaluated once, at one position.
-# And as the old halves of *all* layers are known before the new pixel is, they can be computed together, in one
-# batched product. (Ramachandran et al. 2017.)
+# $d$ (Ramachandran et al. 2017): read what comes out at its end, push the newest in. Per pixel each layer is evaluated
+# once, at one position. And as the old halves of *all* layers are known before the new pixel is, they can be computed
+# together, in one batched product.
 
 # %%
 def push(h, known, new, out):
@@ -409,7 +411,8 @@ windowed_seconds = (time.perf_counter() - begun) / steps_check * 784
 assert torch.equal(quick.flatten(1)[:, :steps_check], slow.flatten(1)[:, :steps_check])
 assert quick.flatten(1)[:, :steps_check].mean() > 0, "all black would prove nothing"
 print(f"16 images: identical in the first {steps_check} pixels; queue {queue_seconds:.2f} s for all 784,")
-print(f"windowed {windowed_seconds:.1f} s at that pace: {windowed_seconds / queue_seconds:.0f} times as long")
+print(f"windowed {windowed_seconds:.1f} s at that pace, while its windows grow:")
+print(f"{windowed_seconds / queue_seconds:.0f} times as long")
 queue_row = measured("04-wavenet-queue")
 print(f"bench, {queue_row['what']}: {queue_row['ratio']:.0f} times ({queue_row['device']})")
 
@@ -441,9 +444,9 @@ for name, error in list(ink_error.items())[1:]:
 # ## 5 Masked convolutions in two dimensions
 #
 # Take an ordinary $k\times k$ convolution and cover the part of its window that has not been drawn yet: every row
-# below, and everything to the right. Whether the centre itself is open makes the two kinds of PixelCNN (van den Oord
-# et al. 2016b). In the **first** layer the centre is the very pixel to be predicted and must be covered: mask A. In
-# all **later** layers the centre is a feature that has seen only the past: it may be used, mask B:
+# below, and everything to the right. Whether the centre itself is open makes the two kinds of mask (van den Oord et al.
+# 2016b). In the **first** layer the centre is the very pixel to be predicted and must be covered: mask A. In all
+# **later** layers the centre is a feature that has seen only the past: it may be used, mask B:
 # $$m_{ab} = \begin{cases} 1 & a < c \ \text{ or }\ (a = c \text{ and } b < c)\\
 # \mathbb 1[\text{kind B}] & a = b = c\\ 0 & \text{otherwise}\end{cases} \qquad c = \tfrac{k-1}{2} \tag{7}$$
 # For colour images one more rule is needed at the centre. The three values of a pixel are drawn in the order R, G, B;
@@ -526,8 +529,8 @@ plt.show()
 # $(i', j')$ comes earlier in raster order, the **coverage** is the share that is actually seen:
 # $$\kappa = \frac{\big|\{(s, t): s < t,\ \partial\, \text{logit}_t / \partial x_s \ne 0\}\big|}
 # {\big|\{(s, t): s < t\}\big|} \tag{9}$$
-# A model without $\partial\,\text{logit}_t/\partial x_s \neq 0$ for any $s \ge t$ is *valid*; one with $\kappa = 1$
-# uses all it is allowed to.
+# A model with $\partial\,\text{logit}_t/\partial x_s = 0$ for all $s \ge t$ is *valid*; one with $\kappa = 1$ uses all
+# it is allowed to.
 
 # %%
 def sees(net, size, rows, *, seed=0):
@@ -746,8 +749,8 @@ plt.show()
 # As written, drawing one image takes 784 passes, each over all 784 pixels; 783 parts in 784 of that work are
 # repetition or are thrown away. Here is what has to be computed, and when:
 #
-# - **when a row is finished**, the vertical stack for that row, once. Nothing to the right of or below it can change
-#   it;
+# - **when a row is finished**, the vertical stack for that row, once. It looks to both sides, so it has to wait for the
+#   whole row; nothing below can change it;
 # - **for each pixel**, the horizontal stack at that one pixel, by (6): what it needs from the left was computed when
 #   those pixels were drawn, what it needs from above when the row above was finished.
 #
@@ -915,8 +918,10 @@ print("sees at its own pixel (rows: logits of R, G, B; columns: values of R, G, 
 # we train one that paints **in grey first** (Kolesnikov and Lampert 2017). Let $g$ be a coarse grey version of the
 # image, computed from $x$. Because $g$ is a *function* of $x$, an image is the same thing as the pair $(g, x)$, and
 # $$\log p(x) = \log p(g) + \log p(x \mid g) \tag{13}$$
-# exactly. Two nets, one for each term; the second sees all of $g$, future included, since it is finished by then. The
-# sum is a likelihood of colour images that can be compared with the direct one.
+# exactly. Two nets, one for each term; the second sees all of $g$, future included, since it is finished by then. A
+# trained second net wastes some probability on colourings whose grey is not $g$, so over all images $x$ the products
+# add up to less than one. The sum below is therefore an upper bound on the bits that the detour needs: compared with
+# the direct model it can look too bad, never too good.
 
 # %%
 SIDE, LEVELS = 12, 8
@@ -968,8 +973,9 @@ print(f"for comparison: a histogram for each colour {alone:.3f}, no model at all
 # %% [markdown]
 # The neighbours are worth most of the bits that a histogram for each colour would spend. The detour over grey is not
 # free in so short a training: two nets make two sets of mistakes, and the second has to learn a piece of arithmetic
-# (which three values give this grey) that the direct model never needs. What the detour changes is the *order* in
-# which decisions are made: shapes before colours. To see the second net alone, give it grey patches of the test set.
+# (which three values give this grey) that the direct model never needs; all that it gives to impossible colourings is
+# lost. What the detour changes is the *order* in which decisions are made: shapes before colours. To see the second net
+# alone, give it grey patches of the test set.
 
 # %%
 @torch.inference_mode()
@@ -1006,10 +1012,10 @@ grey_kept = (grey_of(sheets["... coloured"]) == grey_of(real)).float().mean().it
 print(f"colours drawn for a given grey have exactly that grey in {100 * grey_kept:.0f}% of the pixels")
 
 # %% [markdown]
-# Small nets, small patches: the samples have the smooth areas, edges and palette of the photographs and no objects.
-# The last row is the instructive one: given the true grey, the colours are plausible, though not always the true
-# ones. The printed percentage tests the second net: a perfect one would score 100, because (13) gives every other
-# colouring probability zero.
+# Small nets, small patches: the samples have light and dark areas as the photographs do, but speckled colours and no
+# objects. The last picture of the lower row is the instructive one, under the grey that it was given: knowing the true
+# grey, the colours are plausible, though not always the true ones. The printed percentage tests the second net: a
+# perfect one would score 100, because (13) gives every other colouring probability zero.
 #
 # ## 9 Coarse to fine
 #
@@ -1168,7 +1174,7 @@ record(coarse_to_fine_nll=multi_nll, unit=f"nats/image, dynamic, {calls} calls")
 #
 # - A convolution that sees only the past asks the same question at every pixel. It needs a fraction of MADE's weights
 #   and, on images, predicts better.
-# - Sharing loses the place. Coordinates give it back for less than a thousand numbers.
+# - Sharing loses the place. Coordinates give it back for one short vector per row and per column.
 # - A chain of correct masks makes a valid model, not one that sees all it may. Ask the gradient. The blind spot of
 #   the 3x3 masks is cured by two stacks, one for the rows above and one for the row itself.
 # - Training sees all pixels at once; sampling has to go one by one. But every feature needs computing only once, so a
@@ -1182,8 +1188,8 @@ record(coarse_to_fine_nll=multi_nll, unit=f"nats/image, dynamic, {calls} calls")
 # 2. Set `kind="B"` in the first layer of `MaskedPixelCNN`, train it for a few steps and look at the loss. Which check
 #    catches the mistake without any training?
 # 3. Draw the blind spot of 5x5 masks. Which slope does its edge have, and why?
-# 4. The vertical stack could use 3x3 windows on row $i$ and *both* sides, or kernels of 2x5. How does (10) change,
-#    and is the coverage still 1?
+# 4. The vertical stack could use 3x3 windows whose lowest row is row $i$, or kernels of 2x5. How does (10) change, and
+#    is the coverage still 1?
 # 5. Sampling by (12) draws all images side by side. At which batch size does one step begin to take noticeably
 #    longer? What does that say about where the time goes?
 # 6. Draw both anti-diagonal kinds of (14) in one call: 2 calls a doubling instead of 3. What does it cost in nats?

@@ -190,7 +190,7 @@ def attention(q, k, v, mask=None):
     """Soft look-up by scaled dot products, eqs. (6) and (7). q: (..., n, d), k: (..., m, d), v: (..., m, e).
 
     mask: bool, broadcastable to (..., n, m), True = may look; a query that may look nowhere gets zeros.
-    Returns (output (..., n, e), weights (..., n, m)), each row of the weights sums to 1, or to 0 where nothing may be seen.
+    Returns (output (..., n, e), weights (..., n, m)); a row of weights sums to 1, or to 0 if it may see nothing.
     """
     scores = q @ k.mT / math.sqrt(q.shape[-1])                                                    # (6)
     if mask is None:
@@ -337,10 +337,10 @@ axes[1, 0].set_ylabel("what ★ may see")
 plt.show()
 
 # %% [markdown]
-# The raster's mask is the triangle: row $i$ is white left of the diagonal, black on it. The other masks look wild, yet each is that triangle
-# with rows and columns shuffled alike. In the raster the star sees everything above and to its left; in the order
-# from coarse to fine it sees a complete small image first; in the random one its neighbours on all sides, some of
-# them. The same weights could serve all four: nothing in (6) knows which order was meant.
+# The raster's mask is the triangle: row $i$ is white left of the diagonal, black on it. The other masks look wild, yet
+# each is that triangle with rows and columns shuffled alike. In the raster the star sees everything above and to its
+# left; in the order from coarse to fine it sees a complete small image first; in the random one its neighbours on all
+# sides, some of them. The same weights could serve all four: nothing in (6) knows which order was meant.
 
 # %%
 def choose_order(order="from the middle", pixel=45):
@@ -685,14 +685,14 @@ ax.legend(loc="center right", fontsize=9)
 plt.show()
 
 # %% [markdown]
-# Without positions the accuracy stays at about a quarter, never near 1. That is still more than guessing: the mask alone
-# tells a place roughly how many others it can see (Haviv et al. 2022), but not precisely enough to count three back.
-# With any kind of position the task is easy at the places that were trained. Beyond them, the learned
-# vectors were never touched and the model falls to guessing; sinusoids are known there in principle, but the network
-# has never met these readings and soon fares no better. The rotary model has learned "three back" as a *distance*,
-# and distances do not end at place 31: it carries on to three times the length it was trained on. (A task that needs
-# exact long distances would be harder on it, and stretching rotary positions is a field of its own. This is why the
-# GPTs on text in section 6 and on prompts in section 12 take them. Where the length is fixed learned vectors do as well.)
+# Without positions the accuracy stays at about a quarter, never near 1. That is still more than guessing: the mask
+# alone tells a place roughly how many others it can see (Haviv et al. 2022), but not precisely enough to count three
+# back. With any kind of position the task is easy at the places that were trained. Beyond them, the learned vectors
+# were never touched and the model falls to guessing; sinusoids are known there in principle, but the network has never
+# met these readings and soon fares no better. The rotary model has learned "three back" as a *distance*, and distances
+# do not end at place 31: it carries on to three times the length it was trained on. (A task that needs exact long
+# distances would be harder on it, and stretching rotary positions is a field of its own. This is why the GPTs on text
+# in section 6 and on prompts in section 12 take them. Where the length is fixed learned vectors do as well.)
 
 # %% [markdown]
 # ## 6 A small GPT on text
@@ -819,7 +819,8 @@ class Muon(torch.optim.Optimizer):
 
 # %% [markdown]
 # Two identical GPTs, the same batches in the same order, the same number of steps; one with Adam for everything, one
-# with Muon inside the blocks, each with step sizes of its own. This is the live training of this lecture; it takes a good part of its running time.
+# with Muon inside the blocks, each with step sizes of its own. This is the live training of this lecture; it takes a
+# good part of its running time.
 
 # %%
 size = budget(
@@ -990,11 +991,11 @@ def attention_map(layer=pointer_layer + 1, head=pointer_head + 1, start=0):
 explore(attention_map, layer=(1, layers_shown), head=(1, heads_shown), start=(0, max(1, n_shown - min(40, n_shown)), 8))
 
 # %% [markdown]
-# The map it opens with is nearly all or nothing (weights above 0.6 are drawn alike): this head makes hard choices, most of them within the last two or
-# three letters. The choice is no fixed distance: several rows in succession point to the same letter, then all move
-# on to the next. Heads with broad bars above look less decided and farther. A map shows where information *was taken
-# from*, not what was done with it, and a large weight on a small value moves little. It is a hint, not an
-# explanation.
+# The map it opens with is nearly all or nothing (weights above 0.6 are drawn alike): this head makes hard choices, most
+# of them within the last two or three letters. The choice is no fixed distance: several rows in succession point to the
+# same letter, then all move on to the next. Heads with broad bars above look less decided and farther. A map shows
+# where information *was taken from*, not what was done with it, and a large weight on a small value moves little. It is
+# a hint, not an explanation.
 
 # %% [markdown]
 # ## 7 What it costs
@@ -1276,7 +1277,8 @@ for at in (0, len(learned) // 8, len(learned) // 2, len(learned) - 8):
 
 # %% [markdown]
 # First the commonest pairs of letters, then syllables and small words with their space, in the end whole words and
-# pieces of the names of a play's speakers. Apart from the cut before each space nobody told it what a word or a name is.
+# pieces of the names of a play's speakers. Apart from the cut before each space nobody told it what a word or a name
+# is.
 #
 # To **encode** a new word, cut it into characters and apply the merges in the order in which they were learned: among
 # the pairs that are present, the one with the lowest number first. To **decode**, join the strings.
@@ -1634,8 +1636,8 @@ print(f"pixels that differ clearly from the first: {shares[0]:.0%} in samples, {
 # $$p(y \mid x) = \operatorname{softmax}\big(A\,\bar h^{\ell}(x) + b\big), \qquad
 # \bar h^{\ell}_r(x) = \tfrac{1}{14}\textstyle\sum_{c} h^{\ell}_{rc}(x), \quad r = 1, \dots, 14 \tag{27}$$
 # (The paper averages over all places at once. With four small layers and colours that change from image to image this
-# throws nearly everything away; in `features` take `h[:, 1:].mean(1)` instead and see.) Beside it, two baselines that any such claim owes: the
-# same probe on the raw pixel colours, and on the same network with *random* weights.
+# throws nearly everything away; in `features` take `h[:, 1:].mean(1)` instead and see.) Beside it, two baselines that
+# any such claim owes: the same probe on the raw pixel colours, and on the same network with *random* weights.
 
 # %%
 def features(model, tokens):
@@ -1790,15 +1792,15 @@ plt.show()
 
 # %% [markdown]
 # Local looks creep backwards row by row; strided ones see the whole column at once and then nothing new, ever. Together
-# they see the column and the last row's worth of pixels in the first layer and the entire past in the second, for about a fifth of the pairs at this small
-# size.
+# they see the column and the last row's worth of pixels in the first layer and the entire past in the second, for about
+# a fifth of the pairs at this small size.
 #
 # What is saved when images grow? A place looks at $l$ and about $i/l$ others, in all
 # $$\text{pairs}(n, l) \approx n\,l + \frac{n^2}{2\,l}, \qquad \text{smallest at } l = \sqrt{n/2}, \text{ where it is }
 # \sqrt2\,n^{3/2} \tag{31}$$
 # instead of $n^2/2$. One caution: handing a sparse *mask* to ordinary attention saves nothing, because all scores are
-# computed and most then thrown away. To gain, most of the forbidden scores must never exist. Both patterns allow that by
-# reshaping: cut the sequence into rows of $l$; "strided" is ordinary causal attention *down the columns*, "local" is
+# computed and most then thrown away. To gain, most of the forbidden scores must never exist. Both patterns allow that
+# by reshaping: cut the sequence into rows of $l$; "strided" is ordinary causal attention *down the columns*, "local" is
 # attention from each row to itself and the row before.
 
 # %%
@@ -1845,7 +1847,8 @@ for places in (64, 256, 1024):
 left.set(xscale="log", yscale="log", xlabel="length $n$", ylabel="pairs", title="Pairs a layer (dots: counted)")
 left.legend()
 for which, color, label in ((0, "C6", "dense"), (1, MODEL, "2 local + 2 strided")):
-    right.plot(sparse_lengths, [1e3 * seconds[places][which] for places in sparse_lengths], ".-", color=color, label=label)
+    taken = [1e3 * seconds[places][which] for places in sparse_lengths]
+    right.plot(sparse_lengths, taken, ".-", color=color, label=label)
 right.set(xscale="log", yscale="log", xlabel="length $n$", ylabel="milliseconds")
 right.set_title(f"Measured, 4 heads of width 32, {device.type}")
 right.legend()
@@ -1891,8 +1894,8 @@ explore(who_knows, pattern=["local", "strided", "both"], row=(0, 13), column=(0,
 # $$h \leftarrow h + \operatorname{MultiHead}\big(\operatorname{norm}(h),\ C\big) \tag{33}$$
 # In (33) the queries come from the answer so far, keys and values from the source: **cross-attention**. Everything is
 # in the `Block` of section 4. We give it a task where we know where it *should* look: write a string of 4 to 12 letters
-# backwards. To write letter $t$ of the answer, letter $n-1-t$ of the source is needed (both counted from 0), and how long the source is only
-# the encoder can know.
+# backwards. To write letter $t$ of the answer, letter $n-1-t$ of the source is needed (both counted from 0), and how
+# long the source is only the encoder can know.
 
 # %%
 class EncoderDecoder(nn.Module):
