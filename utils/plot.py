@@ -71,7 +71,9 @@ def png(figure, **savefig):
     figure.savefig(buffer, format="png", **savefig)
     full = Image.open(buffer).convert("RGB")
     palette = full.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    palette.putpalette([255 if level > 251 else level for level in palette.getpalette()])  # averaging dulls the white
+    colours = np.array(palette.getpalette()).reshape(-1, 3)
+    colours[colours.min(axis=1) > 246] = 255  # averaging with pale colours dulls the white
+    palette.putpalette(colours.ravel().tolist())
     palette.save(small, format="png", optimize=True)
     error = np.abs(np.asarray(full, dtype=np.int16) - np.asarray(palette.convert("RGB"))).max(axis=-1)
     return small.getvalue() if (error > 16).mean() < 0.02 else buffer.getvalue()

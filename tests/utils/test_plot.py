@@ -136,6 +136,15 @@ def test_a_chart_is_stored_in_less_than_half_the_bytes_and_looks_the_same():
     assert (np.abs(a - b).max(-1) > 24).mean() < 1e-3
 
 
+def test_the_paper_stays_white_beside_pale_colours():
+    figure, axes = plt.subplots(1, 3, figsize=(7, 2.8))
+    for ax in axes:
+        ax.imshow(np.random.default_rng(3).random((14, 14)) > 0.5, cmap="Blues", vmax=1.5)
+        ax.plot(7, 7, "s", color=MODEL)
+        ax.set(title="raster", xticks=[], yticks=[])
+    assert Image.open(io.BytesIO(png(figure))).convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
 def test_a_photograph_keeps_all_its_colours():
     generator = np.random.default_rng(0)
     smooth = np.linspace(0, 1, 200)[:, None, None] * np.ones((200, 200, 3)) * np.linspace(0.2, 1, 200)[:, None]
