@@ -73,7 +73,7 @@ def likelihood():
     net, steps = train_pixelcnn(digits()[0] if len(test_images) == 10_000 else digits()[0][:9_000])
     nats, parameters = test_nll(net, test_images), sum(p.numel() for p in net.parameters())
     save_checkpoint(
-        STEM,
+        "04_pixelcnn",
         net,
         nll=f"{nats:.2f} nats/image, {where}",
         binarisation="dynamic",

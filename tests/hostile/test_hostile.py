@@ -453,8 +453,11 @@ def test_listeners_and_looks_for_what_is_left_do_find_something(tmp_path):
         listeners.close()
     assert len(listeners.calls) == 4
     with subprocess.Popen(["sleep", "60"], env={"MARK": str(tmp_path)}) as left:
-        assert processes(str(tmp_path))
+        until = time.monotonic() + 10  # a process that was only just started may not show its environment yet
+        while not (found := processes(str(tmp_path))) and time.monotonic() < until:
+            time.sleep(0.05)
         left.kill()
+    assert found
     before = snapshot(tmp_path)
     (tmp_path / "new").touch()
     assert snapshot(tmp_path) != before
