@@ -6,7 +6,7 @@ import time
 
 import torch
 import torch.nn.functional as F
-from common import alternate, from_lecture, row
+from common import alternate, cpu_seconds, from_lecture, row
 from torch import nn
 
 from utils.data import binarise, digits, digits_split
@@ -34,7 +34,7 @@ conditional_nll gate"""
 # ---------------------------------------------------------------- the likelihood of ten CPU-minutes
 
 
-def train_pixelcnn(images, cpu_seconds=CPU_SECONDS, *, batch_size=16, lr=1e-2, seed=0):
+def train_pixelcnn(images, seconds=CPU_SECONDS, *, batch_size=16, lr=1e-2, seed=0):
     """The lecture's gated PixelCNN on grey digits, binarised anew in each step.  Returns (net, steps).
 
     The step size rises and falls with the share of the CPU time that is used up, so the run ends well wherever it runs.
@@ -45,7 +45,7 @@ def train_pixelcnn(images, cpu_seconds=CPU_SECONDS, *, batch_size=16, lr=1e-2, s
     begun, used, steps = time.process_time(), 0.0, 0
     while used < 1:
         for rows in torch.randperm(len(images), generator=generator).split(batch_size):
-            used = (time.process_time() - begun) / cpu_seconds
+            used = (time.process_time() - begun) / seconds
             if used >= 1:
                 break
             for group in optimizer.param_groups:
@@ -69,8 +69,8 @@ def test_nll(net, images):
 def likelihood():
     """Train for ten CPU-minutes, judge by the official test set, keep the net.  Returns (nats, what)."""
     torch.set_num_threads(1)
-    (_, _), (test_images, _), where = digits_split()
-    net, steps = train_pixelcnn(digits()[0] if len(test_images) == 10_000 else digits()[0][:9_000])
+    (images, _), (test_images, _), where = digits_split()
+    net, steps = train_pixelcnn(images)
     nats, parameters = test_nll(net, test_images), sum(p.numel() for p in net.parameters())
     save_checkpoint(
         "04_pixelcnn",
@@ -81,7 +81,7 @@ def likelihood():
         parameters=parameters,
         steps=steps,
     )
-    about = f"gated PixelCNN, {parameters:,} parameters, 10,000 digits, dynamic binarisation"
+    about = f"gated PixelCNN, {parameters:,} parameters, {len(images):,} digits, dynamic binarisation"
     return nats, f"{about}, {CPU_SECONDS // 60} CPU-minutes on one core ({steps:,} steps of 16), all of {where}"
 
 
@@ -176,22 +176,18 @@ def rows():
     for p in (wavenet.place.row, wavenet.place.column):
         nn.init.normal_(p)
     u = torch.rand(16, 28, 28, generator=torch.Generator().manual_seed(2))
-    begun = time.process_time()
-    windowed = sample_windowed(wavenet, u)
-    slow = time.process_time() - begun
-    quick, _ = alternate(lambda: sample_queue(wavenet, u), lambda: None, clock=time.process_time)
-    assert torch.equal(sample_queue(wavenet, u), windowed), "identical samples"
+    slow, windowed = cpu_seconds(lambda: sample_windowed(wavenet, u), repeats=1)
+    quick, queued = cpu_seconds(lambda: sample_queue(wavenet, u))
+    assert torch.equal(queued, windowed), "identical samples"
     what = "WaveNet, width 64, 9 layers, 512 inputs, 16 images: queue / windowed (784 steps, once), identical, CPU time"
     yield row("04-wavenet-queue", what, quick, slow, target=100, limit=wavenet.reach)
 
     checkpoint(STEM, net)
     for n, target in ((16, 90), (64, 300)):
         u = torch.rand(n, 28, 28, generator=torch.Generator().manual_seed(n))
-        begun = time.process_time()
-        naive = sample_naive(net, u)
-        slow = time.process_time() - begun
-        quick, _ = alternate(lambda u=u: sample_cached(net, u), lambda: None, clock=time.process_time)
-        assert torch.equal(sample_cached(net, u), naive), "identical samples"
+        slow, naive = cpu_seconds(lambda u=u: sample_naive(net, u), repeats=1)
+        quick, cached = cpu_seconds(lambda u=u: sample_cached(net, u))
+        assert torch.equal(cached, naive), "identical samples"
         what = f"PixelCNN, {n} images: every feature once / 784 full passes (all timed, once), identical, CPU time"
         yield row(f"04-sampling-{n}", what, quick, slow, target=target, limit=784)
 

@@ -2,11 +2,10 @@
 
 import functools
 import math
-import statistics
 import time
 
 import torch
-from common import alternate, from_lecture, row
+from common import alternate, cpu_seconds, from_lecture, row
 from torch import nn
 from torch.nn import functional as F
 
@@ -162,16 +161,6 @@ def full_forward(model, tokens, n):
         logits = model.head(model.norm(states[-1][:, -1]))  # the output layer for the last place only
         tokens = torch.cat([tokens, logits.argmax(-1, keepdim=True)], 1)
     return tokens
-
-
-def cpu_seconds(run, repeats):
-    """Median seconds of CPU time (of one thread: other jobs on the machine do not count), and what run returns."""
-    spent = []
-    for _ in range(repeats):
-        start = time.process_time()
-        made = run()
-        spent.append(time.process_time() - start)
-    return statistics.median(spent), made
 
 
 def cache_rows(L=784):

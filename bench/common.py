@@ -1,8 +1,8 @@
 """`make bench [ONLY=01]`: ours beside the peer, in one process, agreement asserted first.
 
 A bench file `bench/NN_topic.py` has a function `rows()` that yields what `row` returns, and where its lecture loads a
-checkpoint, a function `checkpoints()` that trains it again. `bench/results.json` keeps
-the newest row of every id, and each is printed.
+checkpoint, a function `checkpoints()` that trains it again. `bench/results.json` keeps the newest row of every id, and
+each is printed.
 """
 
 import ast
@@ -44,18 +44,25 @@ def from_lecture(stem, *names):
     return [space[name] for name in names]
 
 
-def alternate(ours, peer, repeats=5, clock=time.perf_counter):
-    """Median seconds of both, run in turns so that a busy machine hurts both alike.
-
-    clock=time.process_time, CPU time, does not count the time that other work takes: for runs of one thread.
-    """
+def alternate(ours, peer, repeats=5):
+    """Median seconds of both, run in turns so that a busy machine hurts both alike."""
     times = [[], []]
     for _ in range(repeats):
         for kept, run in zip(times, (ours, peer), strict=True):
-            start = clock()
+            start = time.perf_counter()
             run()
-            kept.append(clock() - start)
+            kept.append(time.perf_counter() - start)
     return [statistics.median(kept) for kept in times]
+
+
+def cpu_seconds(run, repeats=5):
+    """Median CPU time of a run of one thread, other work not counted, and what the last run returned."""
+    taken = []
+    for _ in range(repeats):
+        start = time.process_time()
+        made = run()
+        taken.append(time.process_time() - start)
+    return statistics.median(taken), made
 
 
 def row(id, what, ours, peer, *, target, limit="", unit="s"):
