@@ -361,6 +361,7 @@ def test_full_digits_fall_back_to_what_ships_and_say_so(offline):
 def test_without_the_official_test_set_a_part_of_the_training_digits_is_held_out(offline):
     (images, labels), (test_images, test_labels), where = data.digits_split()
     assert "held out" in where
+    assert "checkpoints have seen these" in where
     assert len(images) == len(labels) == 9_000
     assert torch.equal(torch.cat([images, test_images]), data.digits()[0])
     assert torch.equal(torch.cat([labels, test_labels]), data.digits()[1])
