@@ -41,7 +41,7 @@ cycle_loss"""
     cycle_loss,
 ) = from_lecture(STEM, *NAMES.split())
 RULE_SECONDS, RULE_SEEDS = 15, (0, 1)
-STYLE_SECONDS, CONDITIONAL_SECONDS, GROWING_SECONDS, CYCLE_SECONDS = 35, 35, (5, 12, 33), 22
+STYLE_SECONDS, CONDITIONAL_SECONDS, GROWING_SECONDS, CYCLE_SECONDS = 240, 35, (15, 40, 120), 100
 
 HALF = torch.bfloat16  # the convolutions: about twice the steps in the same time where the CPU has it, slower elsewhere
 
