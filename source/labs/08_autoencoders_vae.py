@@ -11,7 +11,7 @@
 # An autoencoder squeezes an image through a few numbers and gets it back. It gives every image a point, and what lies
 # between the points is nobody's business, so a random code decodes to rubbish. A variational autoencoder gives every
 # image a bubble instead, and pays for every bubble that is too small or too far out. What it maximises, the ELBO, is a
-# lower bound of the likelihood. You build it piece by piece, train it on digits in a few seconds, tighten the bound,
+# lower bound of the likelihood. You build it piece by piece, train it on digits in under a minute, tighten the bound,
 # walk through its latent space, and count how many of its dimensions carry anything at all.
 #
 # **Afterwards you can** write an encoder that returns a distribution; send gradients through a random draw; compute the
@@ -624,7 +624,7 @@ class OneBubble:
     """A decoder of one number for 6 pixels, and in place of the encoder the two parameters of a single bubble."""
 
     def __init__(self):
-        self.mu, self.logvar = torch.full((1, 1), 0.3, requires_grad=True), torch.zeros(1, 1, requires_grad=True)
+        self.mu, self.logvar = torch.full((1, 1), -0.3, requires_grad=True), torch.zeros(1, 1, requires_grad=True)
 
     def encode(self, x):
         return self.mu.expand(len(x), 1), self.logvar.expand(len(x), 1)
@@ -653,18 +653,19 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# The bubble settles on one hill and leaves the other empty: $\mathrm{KL}(q \,\|\, p(z \mid x))$ is large where $q$ puts
-# weight and the posterior has none, so bridging the valley would be dearer. What it cannot cover, about half of the
-# posterior, costs about $\ln 2 = 0.69$ nats of the bound, and the lopsided shape of the hill a little more. No encoder,
-# however large, would get them back.
+# The bubble settles on the larger hill and leaves the other empty: $\mathrm{KL}(q \,\|\, p(z \mid x))$ is large where
+# $q$ puts weight and the posterior has none, so bridging the valley would be dearer. What it cannot cover, a little
+# less than half of the posterior, costs a little less than $\ln 2 = 0.69$ nats of the bound, and the lopsided shape of
+# the hill a little more. No encoder, however large, would get them back. (Start `mu` at $+0.3$: the climb ends on the
+# smaller hill, a little lower. The bound has local optima.)
 #
 # ## 5 Let it start gently
 # **2 points · 10 minutes · easy**
 #
 # At the beginning of training the codes tell the decoder nothing, and the KL punishes every bubble that tries to say
 # something. The cheapest way out is $q(z \mid x) = p(z)$ for all images: a collapsed posterior, from which some
-# dimensions never come back. A common remedy raises $\beta$ in a straight line over the first $T$ steps and keeps
-# it there,
+# dimensions never come back. A common remedy (Bowman et al. 2016) raises $\beta$ in a straight line over the first $T$
+# steps and keeps it there,
 # $$\beta_t = \beta \cdot \min(1,\; t/T), \qquad t = 0, 1, 2, \dots \tag{8}$$
 # so that reconstruction comes first and the price is raised slowly. $T = 0$ means no warm-up: full price at once. The
 # loss that is minimised is the negative bound, averaged over the images of a batch:
@@ -746,8 +747,8 @@ check(
 )
 
 # %% [markdown]
-# **Look.** Train it: 784 pixels, 200 hidden units, codes of 10 numbers, some ten seconds. The curve is the negative
-# ELBO, at first with a KL that costs nothing. Then the promise of the beginning: decode points of the *prior*.
+# **Look.** Train it: 784 pixels, 200 hidden units, codes of 10 numbers, less than half a minute. The curve is the
+# negative ELBO, at first with a KL that costs nothing. Then the promise of the beginning: decode points of the *prior*.
 
 
 # %%
@@ -794,10 +795,11 @@ plt.show()
 # $$\ln w_i = \ln p(x \mid z_i) + \tfrac12 \sum_{j=1}^K \bigl(\varepsilon_{ij}^2 + \ell_j - z_{ij}^2\bigr) \tag{10}$$
 # Burda, Grosse and Salakhutdinov (2016) take the logarithm of the average, which is a lower bound in expectation, and
 # never gets worse with $k$:
-# $$\mathcal L_k(x) = \ln \frac1k \sum_{i=1}^k w_i, \qquad
-# \mathbb E[\mathcal L_1] \le \mathbb E[\mathcal L_2] \le \dots \le \ln p(x) \tag{11}$$
-# $\mathcal L_1 = \ln w_1$ is the ELBO again, with the KL estimated from the one draw and not in closed form: another
-# number for the same noise, the same expectation. The average of the *logarithms* would stay there for every $k$.
+# $$\hat{\mathcal L}_k(x) = \ln \frac1k \sum_{i=1}^k w_i, \qquad \mathcal L_k = \mathbb E[\hat{\mathcal L}_k],
+# \qquad \mathcal L_1 \le \mathcal L_2 \le \dots \le \ln p(x) \tag{11}$$
+# $\hat{\mathcal L}_1 = \ln w_1$ is the ELBO again, with the KL estimated from the one draw and not in closed form:
+# another number for the same noise, the same expectation. The average of the *logarithms* would stay there for every
+# $k$.
 #
 # The trap: $\ln w$ of a digit is about $-100$, of a photograph $-10^4$, and $e^{-104}$ is zero in float32.
 #
@@ -961,8 +963,9 @@ plt.show()
 
 # %% [markdown]
 # Some nats are gained, most of them by the first dozens of draws. They say nothing new about digits: the model is the
-# same, only less of its likelihood is given away. On the right is the reason why it goes so slowly: of 500 draws a
-# few carry most of the sum, since the bubble and the true posterior agree badly in ten dimensions.
+# same, only less of its likelihood is given away. On the right is the reason why it goes so slowly: of 500 draws one
+# may carry most of the sum, and a dozen carry about half of it or more, since the bubble and the true posterior agree
+# badly in ten dimensions.
 #
 # ## 7 From one image to another
 # **3 points · 14 minutes · easy**
@@ -1000,7 +1003,7 @@ def interpolate(z0, z1, n):
 
 
 def decode_path(model, x0, x1, n):
-    """What lies between pairs of images, eq. (13). model: as in `importance_bound`. x0, x1: (P, D) float in [0, 1].
+    """What lies between pairs of images, eq. (13). model: as in `elbo`. x0, x1: (P, D) float in [0, 1].
 
     Returns (P, n, D): the probabilities that pixels are white along each path, between the means, without noise.
     """
@@ -1089,7 +1092,7 @@ plt.show()
 # A dimension whose bubble is the prior for every image costs nothing and says nothing. It has collapsed. Its mean does
 # not move, whatever image the encoder looks at, and that is how Burda, Grosse and Salakhutdinov (2016) detect it: unit
 # $j$ is **active** if the variance of its mean over the data is more than a hundredth,
-# $$A_j = \Bigl[\operatorname{Var}_x\bigl(\mu_j(x)\bigr) > 0.01\Bigr] \tag{14}$$
+# $$A_j = \operatorname{Var}_x\bigl(\mu_j(x)\bigr), \qquad \text{unit } j \text{ is active where } A_j > 0.01 \tag{14}$$
 # A second view: how many nats does each unit cost, on average over the images? With (4) for one dimension,
 # $$\mathrm{KL}_j = \frac1N \sum_{n=1}^N \tfrac12\bigl(\mu_{nj}^2 + e^{\ell_{nj}} - 1 - \ell_{nj}\bigr) \tag{15}$$
 #
@@ -1201,8 +1204,9 @@ plt.show()
 #    autoencoder). Compare bounds with 500 draws after equal *time*. How many units are active?
 # 2. Train with codes of two numbers and decode a grid of `torch.special.ndtri` of evenly spaced numbers in 0..1: the
 #    manifold of the digits on a page.
-# 3. Use (6) on grey pixels. The number you get looks like a likelihood; add it up over a fine grid of grey values of
-#    one pixel and see that it is not.
-# 4. Estimate the gradient of the ELBO in $\mu$ by the score function, $\nabla_\mu \ln q(z \mid x) \cdot \ln p(x \mid
-#    z)$, without any reparameterisation. How many draws does it take to be as sure as (3) is with one?
+# 3. Use (6) on grey pixels. The number you get looks like a likelihood; exponentiate it and average over a fine grid of
+#    grey values of one pixel: a density on 0..1 would give 1.
+# 4. Estimate the gradient of the reconstruction term of (5) in $\mu$ by the score function, $\nabla_\mu \ln q(z \mid x)
+#    \cdot \ln p(x \mid z)$, without any reparameterisation. How many draws does it take to be as sure as (3) is with
+#    one?
 # 5. Train a linear classifier on 100 means with labels, and one on the same 100 images.

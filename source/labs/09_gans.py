@@ -376,8 +376,8 @@ print(f"loss of a blind D     {game_loss(torch.zeros(31), p, q):.4f} nats = ln 4
 #
 # <details><summary>Hint 2: the order</summary>
 #
-# Loss, `optimiser.zero_grad()`, `loss.backward()`, `optimiser.step()`. Each optimiser knows the weights of one
-# player only, so `step()` cannot move the other.
+# The loss, then `zero_grad` of the optimiser, `backward` of the loss, `step` of the optimiser. Each optimiser knows the
+# weights of one player only, so `step()` cannot move the other.
 #
 # </details>
 

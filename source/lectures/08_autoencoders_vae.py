@@ -501,8 +501,10 @@ plt.show()
 # %% [markdown]
 # The spring pulls weakly near the middle and hard far out. The well is lopsided: the price of being small grows with
 # the logarithm, the price of being large with the square, so a bubble ten times too small pays less than two nats
-# and one ten times too large nearly fifty. **Play.** Move one bubble (it has two directions, and only the horizontal one is
-# moved) and watch the bars. Can you pay one nat by position alone? By size alone, on either side?
+# and one ten times too large nearly fifty.
+#
+# **Play.** Move one bubble (it has two directions, and only the horizontal one is moved) and watch the bars. Can you
+# pay one nat by position alone? By size alone, on either side?
 
 # %%
 def bubble(mean=1.5, log2_size=-1.0):
