@@ -260,7 +260,8 @@ def step_rows(batch_size=64, repeats=5, steps=16):
     seconds = {name: statistics.median(kept) for name, kept in taken.items()}
     about = (
         f"training, an image, width {WIDTH}, {batch_size} a step, CPU time of one thread; same losses ({losses:.0e}) "
-        f"and gradients ({slopes:.0e}) in float32"
+        f"and gradients ({slopes:.0e}) in float32 at step size 0 (ours lets G learn from the D of before its step, the "
+        f"example from that of after it)"
     )
     beside = f"PyTorch's DCGAN example ({1 / seconds['example']:,.0f} images/s; without its batch-norm in D "
     beside += f"{1 / seconds['same']:,.0f})"

@@ -7,16 +7,18 @@ import copy
 import itertools
 import statistics
 import time
+from importlib import import_module
 
 import torch
 import torch.nn.functional as F
 from common import from_lecture, row
 from torch import nn
 
-from utils.data import digits_split
 from utils.train import checkpoint, save_checkpoint
 
 STEM = "09_gans"
+gans = import_module("09_gans")
+data, features = gans.data, gans.features
 NAMES = """RULES player Classifier frechet_distance d_loss g_loss gan_step train_dcgan average_ DCDiscriminator
 StyleGenerator ConditionalGenerator ProjectionDiscriminator GrowingGenerator GrowingDiscriminator Translator outlines
 cycle_loss"""
@@ -40,16 +42,10 @@ cycle_loss"""
     outlines,
     cycle_loss,
 ) = from_lecture(STEM, *NAMES.split())
-RULE_SECONDS, RULE_SEEDS = 15, (0, 1)
+RULE_SECONDS, RULE_SEEDS = 40, (0, 1)
 STYLE_SECONDS, CONDITIONAL_SECONDS, GROWING_SECONDS, CYCLE_SECONDS = 240, 35, (15, 40, 120), 100
 
 HALF = torch.bfloat16  # the convolutions: about twice the steps in the same time where the CPU has it, slower elsewhere
-
-
-def data():
-    """((images, labels), (images, labels), the name of the second), images (n, 1, 28, 28) in [-1, 1]."""
-    train, test, where = digits_split()
-    return *((images[:, None].float() / 127.5 - 1, labels) for images, labels in (train, test)), where
 
 
 def clock(seconds):
@@ -73,8 +69,7 @@ def small(net):
 @torch.no_grad()
 def distance(judge, draw, real, n=10_000):
     """Frechet distance in the judge's features of n images that draw(n) makes to `real`'s."""
-    fake = torch.cat([judge.features(draw(500)) for _ in range(n // 500)])
-    return frechet_distance(torch.cat([judge.features(x) for x in real.split(500)]), fake)
+    return frechet_distance(features(judge, real), features(judge, torch.cat([draw(500) for _ in range(n // 500)])))
 
 
 def the_judge():

@@ -697,15 +697,15 @@ check(
 )
 
 # %% [markdown]
-# **Look.** The smallest game there is. The data are a single point, 0. The generator is a single number $\theta$, the
-# point that it makes, and the discriminator is a straight line $D(x) = \phi x$. Both losses are yours, both steps are
-# plain gradient descent, and the solution is $\theta = \phi = 0$. Without the penalty the two chase each other in
-# circles that shrink only slowly: whenever $G$ arrives at the data, $D$ is steep there and sends it past.
+# **Look.** The smallest game there is, the lecture's Dirac-GAN, with the non-saturating loss. The data are a single
+# point, 0. The generator is a single number $\theta$, the point that it makes, and the discriminator is a straight line
+# $D(x) = \psi x$. Both losses are yours, both steps are plain gradient descent, and the solution is $\theta = \psi = 0$.
+# Without the penalty the two chase each other in circles that shrink only slowly: whenever $G$ arrives at the data, $D$ is steep there and sends it past.
 
 
 # %%
 def smallest_game(weight, rounds=400, lr=0.2):
-    """The path (rounds + 1, 2) of (theta, phi) with R1 times `weight`."""
+    """The path (rounds + 1, 2) of (theta, psi) with R1 times `weight`."""
     G, D = nn.Linear(1, 1), nn.Linear(1, 1, bias=False)
     G.bias.data.fill_(1.0)
     D.weight.data.fill_(0.0)
@@ -724,14 +724,14 @@ for weight, color, name in ((0.0, "C3", "no penalty"), (0.3, MODEL, "0.3 R1"), (
     left.plot(*path.T, color=color, lw=1)
     right.plot(path[:, 0], color=color, label=name)
 left.scatter([0], [0], color="k", s=15, zorder=3)
-left.set(xlabel="generator $\\theta$", ylabel="discriminator $\\phi$", aspect="equal")
+left.set(xlabel="generator $\\theta$", ylabel="discriminator $\\psi$", aspect="equal")
 right.set(xlabel="round", ylabel="$\\theta$ (the data are at 0)")
 right.legend(loc="upper right")
 plt.show()
 
 # %% [markdown]
 # A little penalty damps the circle, more of it stops the circling but slows the approach. What it does for real data is
-# not as plain as here; on the ring, for instance, the learning rates mattered more.
+# not as plain as here. What it does on the ring you can try at the end (question 3).
 #
 # ## 5 The generator's average
 # **2 points · 9 minutes · easy**
@@ -742,7 +742,8 @@ plt.show()
 # which is an exponential moving average over about the last $1/(1-\beta)$ steps. Samples are drawn from the average.
 # Everything in the state of the model that is a floating number is averaged, the running means of normalisation
 # layers too; whole numbers, such as their count of batches, are copied. (The lecture's average weights the past in
-# another way, so that no $\beta$ has to be chosen.)
+# another way: there weight $i$ has a share that grows like a power of $i$, so that one setting fits a run of any
+# length.) In the code $\beta$ is `decay`.
 #
 # <details><summary>Hint 1: the shape of the code</summary>
 #
@@ -837,6 +838,7 @@ plt.show()
 # $$z(t) = \bigl((1-t)\, r_0 + t\, r_1\bigr) \left( \frac{\sin((1-t)\,\omega)}{\sin \omega}\, u_0
 # + \frac{\sin(t\,\omega)}{\sin \omega}\, u_1 \right), \qquad \omega = \angle(u_0, u_1) \tag{9}$$
 # The direction turns at constant speed along the great circle, and the length changes evenly from $r_0$ to $r_1$.
+# (The lecture walks between codes of equal length: the first factor is new, and so is the care for small angles.)
 #
 # The trap: where $u_0$ and $u_1$ agree, $\sin \omega$ is 0. The limit is harmless, the two weights become $1 - t$ and
 # $t$, but the computer does not take limits. And rounding makes the cosine of two equal directions now and then a
@@ -967,9 +969,9 @@ right.grid(False)
 plt.show()
 
 # %% [markdown]
-# In two dimensions there is no thin shell, and yet the two ways are not the same: the straight one crosses the middle,
-# where the sectors meet and neighbouring codes belong to different modes. White seams lie between the sectors. The
-# generator is continuous, so on the way from one mode to the next it has to pass through places where no data are.
+# In two dimensions there is no thin shell, and yet the two ways are not the same: the straight one passes close to the
+# middle, where the sectors meet and neighbouring codes belong to different modes. White seams lie between the sectors.
+# The generator is continuous, so on the way from one mode to the next it has to pass through places where no data are.
 #
 # ## 7 How far apart are two sets of samples?
 # **3 points · 18 minutes · medium**
@@ -1148,6 +1150,9 @@ for name, distance in distances.items():
     print(f"{name:24s}{distance:8.3f}")
 
 # %% [markdown]
+# Noise that anyone can see costs less than a missing class, because 32 principal components hardly see it. A distance
+# looks through its features: what they leave out, it forgives.
+#
 # ## 8 Count the modes
 # **3 points · 12 minutes · easy**
 #
