@@ -699,8 +699,9 @@ check(
 # %% [markdown]
 # **Look.** The smallest game there is, the lecture's Dirac-GAN, with the non-saturating loss. The data are a single
 # point, 0. The generator is a single number $\theta$, the point that it makes, and the discriminator is a straight line
-# $D(x) = \psi x$. Both losses are yours, both steps are plain gradient descent, and the solution is $\theta = \psi = 0$.
-# Without the penalty the two chase each other in circles that shrink only slowly: whenever $G$ arrives at the data, $D$ is steep there and sends it past.
+# $D(x) = \psi x$. Both losses are yours, both steps are plain gradient descent, and the solution is $\theta = \psi =
+# 0$. Without the penalty the two chase each other in circles that shrink only slowly: whenever $G$ arrives at the data,
+# $D$ is steep there and sends it past.
 
 
 # %%

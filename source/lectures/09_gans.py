@@ -938,12 +938,12 @@ for name, found in zip(names, rule_rows, strict=True):
     print(f"{name + ':':28} {found['ours']:5.0f} against {found['peer']:.0f}: {verdict} ({steps_taken})")
 
 # %% [markdown]
-# Read it with two seeds and a quarter of a minute in mind; the published rules were made for larger nets and longer
-# training. Batch norm, tanh and $\beta_1$ earn their place: without any of them both seeds end up worse than with all
-# rules. Hidden dense layers are a disaster, though the fault is shared: the published start (weights of standard
-# deviation 0.02, chosen for nets with batch norm everywhere) lets hardly any signal through a dense layer that has
-# none. And two rules made **no difference** that two seeds could show. Pooling and enlarging did as well as strides,
-# in fewer steps (its convolutions cost more); and swapping ReLU and leaky ReLU stayed near the spread of the seeds.
+# Read it with two seeds and less than a minute in mind; the published rules were made for larger nets and longer
+# training. Still, every rule earns its place: whichever is missing, both seeds end up further away than with all of
+# them. Pooling and enlarging instead of strides costs least; it took only about half as many steps in the same time,
+# since its convolutions are larger. Batch norm, the right ReLUs and $\beta_1$ make a difference that a look at the
+# samples would hardly show, and tanh one that it would. A hidden dense layer is a disaster: what such a pair draws is
+# further from the digits than the noise of the next section.
 #
 # ## 8 A yardstick: Frechet distance, precision, recall
 #
@@ -1599,12 +1599,12 @@ record(growing_frechet=apart, unit=f"squared Frechet distance, {growing_facts['c
 print("checkpoint 09_progressive:", ", ".join(f"{key} {value}" for key, value in growing_facts.items()))
 
 # %% [markdown]
-# At 7x7 one can guess the digit from a few grey squares, and those images are cheap: a step takes a small part of
-# what it takes at full size. The three sheets use the same $z$, so one can follow how a smear becomes a stroke,
-# though training goes on between the sheets and some digits change their mind. The distances are between images of
-# the same size, enlarged for the examiner; it was trained on sharp digits, so only the last one can be compared with
-# those of other sections. At 28x28 growing is a detour that nobody needs; it was made for images of a thousand pixels
-# on a side.
+# At 7x7 one can guess the digit from a few grey squares, and those images are cheap: compare seconds and steps of the
+# three stages in the last line of the print-out. The three sheets use the same $z$, so one can follow how a smear
+# becomes a stroke, though training goes on between the sheets and some digits change their mind. The distances are
+# between images of the same size, enlarged for the examiner; it was trained on sharp digits, so only the last one can
+# be compared with those of other sections. At 28x28 nobody needs to grow: section 9 went straight there and came about
+# as near. It was made for images of a thousand pixels on a side.
 #
 # ## 15 Style: a code for every scale
 #
@@ -1616,10 +1616,10 @@ print("checkpoint 09_progressive:", ", ".join(f"{key} {value}" for key, value in
 # alone:
 # $$h \leftarrow \big(1 + s_l(w)\big)\, \frac{h - \mu(h)}{\sigma(h)} + b_l(w) \tag{30}$$
 # Each $w$ rules its own scale, and different layers can listen to different $w$: **style mixing**. In training half
-# of the images are mixed, so that the layers cannot count on each other. Ours is a simplified relative of the
-# published net, which starts from a learned constant and normalises each image by itself: trained for a minute, that
-# one drew nothing that could be called a digit. Ours starts from a linear map of $w$, as DCGAN does from $z$, and
-# normalises over the batch. The noise inputs, made for freckles and hair, we leave out.
+# of the images are mixed, so that the layers cannot count on each other. Ours is a simplified relative of the published
+# net. That one starts from a learned constant and normalises each image by itself; ours starts from a linear map of
+# $w$, as DCGAN does from $z$, and normalises over the batch. The noise inputs, made for freckles and hair, we leave
+# out.
 
 # %%
 class StyleGenerator(nn.Module):
@@ -1707,8 +1707,10 @@ for ax, layer in zip(axes, (2, 3), strict=True):
 plt.show()
 
 # %% [markdown]
-# The counts say what one would guess from the pictures: the layers at 7x7 decide what digit it is and where its
-# strokes run; the later a code takes over, the less it decides, down to the weight and softness of the lines.
+# The counts say what one would guess from the pictures: the layers up to 7x7 decide what digit it is and where its
+# strokes run; the later a code takes over, the less it decides, down to the weight of the lines. A code that takes over
+# right after the start seldom brings its own class: what neither of the two decides alone becomes a third digit, or
+# none.
 #
 # **Truncate.** Far from the mean of $w$ are the rare images, and rare images are where a generator is worst. Pull all
 # codes towards the mean $\bar w$,
@@ -1740,21 +1742,22 @@ show_images(torch.cat([grey(truncated(w_psi[:12], psi)) for psi in (0.2, 0.6, 1.
             title="$\\psi$ = 0.2, 0.6, 1.0, 1.2")
 right.plot(psis, traded_precision, "o-", color="C2", label="precision")
 right.plot(psis, traded_recall, "o-", color="C3", label="recall")
-right.set(xlabel="$\\psi$", ylabel="share", ylim=(0, 1), title="What truncation trades")
-right.legend(loc="upper right")
+right.set(xlabel="$\\psi$", ylabel="share", ylim=(0, 1.15), title="What truncation trades")
+right.legend(loc="upper center", ncols=2)
 twin = right.twinx()
 twin.plot(psis, traded_distance, "s--", color="#555555", markersize=4, linewidth=1)
 twin.set(ylabel="Frechet distance (dashed)", yscale="log")
+twin.set_yticks([30, 100, 300], ["30", "100", "300"])
+twin.minorticks_off()
 twin.grid(False)
 plt.show()
 record(style_frechet=traded_distance[psis.index(1.0)], unit="squared Frechet distance, psi = 1")
 assert traded_recall[0] <= traded_recall[psis.index(1.0)]
 
 # %% [markdown]
-# Precision rises as the codes are pulled together, and recall, low to begin with (this net had less than a minute of
-# training and covers a small part of the data), shrinks to nothing. The Frechet distance, which mixes the two, is
-# worst where precision is best: it does not forgive missing variety. Samples shown with a small $\psi$ are therefore
-# prettier than the model is.
+# Recall shrinks to nothing as the codes are pulled together, as it must. Precision, which should rise in exchange,
+# hardly does here: this small net's mistakes are not confined to rare codes. The Frechet distance, which mixes the two,
+# does not forgive the missing variety. Where a paper shows samples, ask at which $\psi$ they were drawn.
 #
 # **Play** with both: mix two digits, and pull the result to the mean.
 
@@ -1942,14 +1945,13 @@ record(no_cycle_came_home=came_home["without"].float().mean(), unit="of digits, 
 record(no_cycle_class_kept=kept_class["without"], unit="of outlines, filled without it")
 
 # %% [markdown]
-# The cycle loss helps in both directions, and on the round trip (digit to outline to digit) it is the difference
-# between a digit that comes home and one that does not: without it the way out may drop whatever its judge does not
-# ask for, and its judge was content with a texture. Note what did *not* need the loss. Even without it most filled
-# outlines keep their class. That is the architecture's doing: a small net whose shortest way leads straight through
-# finds it easier to fill *this* outline than to draw another digit. And note what the loss does not ask for. A pair of
-# translators that turned every 3 into a 5 and back would satisfy (33) perfectly. Cycle consistency asks for a way back,
-# not for meaning; that both come together here is owed, it seems, to nets that change as little as they can. (These
-# translators had seconds of training; the filled digits have holes where strokes are wide.)
+# The cycle loss helps in both directions: more outlines are filled with the digit that they belong to, more digits come
+# home from the round trip, and the error a pixel falls to about a third. Without it the way out may drop or add
+# whatever its judge does not ask for, and the way back has to guess. Note what did *not* need the loss. Even without it
+# most filled outlines keep their class. That is the architecture's doing: a small net whose shortest way leads straight
+# through finds it easier to fill *this* outline than to draw another digit. And note what the loss does not ask for. A
+# pair of translators that turned every 3 into a 5 and back would satisfy (33) perfectly. Cycle consistency asks for a
+# way back, not for meaning; that both come together here is owed, it seems, to nets that change as little as they can.
 
 # %% [markdown]
 # ## The map of generative models
