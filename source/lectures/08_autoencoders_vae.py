@@ -1299,7 +1299,7 @@ print(f"nearest neighbours of the same class: 784 grey pixels {100 * pixels_alon
 # %% [markdown]
 # Even random weights keep neighbours near, since similar images get similar codes. After five epochs the classes have
 # become islands, and after ten not much more happens. Look at the printed baselines before praising the net: the pixels
-# alone come almost as far, and so do twenty principal components. What was learned is to keep that neighbourhood in
+# alone come about as far, and so do twenty principal components. What was learned is to keep that neighbourhood in
 # twenty numbers that can be drawn from. (Do not read distances *between* islands, or their sizes, off a t-SNE map.)
 #
 # ## 16 The encoder as a start for a classifier

@@ -715,10 +715,10 @@ print(f"bench, {ring_row['what']}: {ring_row['ours']:.4g} {ring_row['unit']} (ta
 #
 # ## 6 Mode collapse, counted
 #
-# Which of the ingredients does the work? Same nets, seeds and number of steps, a fraction of those above; four games.
-# One more game joins, for it cures a weakness of (3). There, a judge can be content by pushing *all* real points up
-# and *all* fake points down, whichever of them lie next to each other. The **relativistic** pairing
-# (Jolicoeur-Martineau 2018) asks instead, of one real and one fake point at a time, which is more real:
+# Which of the ingredients does the work? Same nets, seeds and number of steps; four games. One more game joins, for it
+# cures a weakness of (3). There, a judge can be content by pushing *all* real points up and *all* fake points down,
+# whichever of them lie next to each other. The **relativistic** pairing (Jolicoeur-Martineau 2018) asks instead, of one
+# real and one fake point at a time, which is more real:
 # $$\mathcal L_D^{\text{rel}} = \mathbb E\,\zeta\big(D(G(z)) - D(x)\big) \tag{16}$$
 # $$\mathcal L_G^{\text{rel}} = \mathbb E\,\zeta\big(D(x) - D(G(z))\big) \tag{17}$$
 # Only differences count, so a generator that has dropped a mode stays beaten by the real points there, however good
@@ -788,8 +788,8 @@ plt.show()
 # which good samples pile up on few modes. The **non-saturating** loss brings its samples to the circle, but very
 # unevenly, as the KL shows, and the judge they face is a cliff: its printed slope at the data is in the tens. **$R_1$**
 # takes that slope down to about one, the landscape becomes smooth hills, and the modes fill far more evenly. That is
-# the whole argument of section 4, in two dimensions. The **relativistic** pair with both penalties is level too. In so
-# short a run it is not ahead; it was made for data sets whose modes cannot be counted on a ring.
+# the whole argument of section 4, in two dimensions. The **relativistic** pair with both penalties is level too. Here
+# it is not ahead; it was made for data sets whose modes cannot be counted on a ring.
 #
 # A grid is harder than a ring, because a mode in the middle has neighbours on all sides and the sheet has to tear along
 # crossing lines. Watch the relativistic pair take a grid of 3x3 apart, and compare its last picture with what the
