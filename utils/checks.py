@@ -166,7 +166,9 @@ def compare(got, expected):
         return False, f"{count}; some are not finite"
     if not np.isfinite(want[~close]).all():
         return False, f"{count}; some are finite and should not be"
-    return False, f"{count}, by up to {np.nanmax(np.where(close, 0.0, gap)):.2g}"
+    above = have[~close] > want[~close]
+    side = ", too high" if above.all() else "" if above.any() else ", too low"
+    return False, f"{count}, by up to {np.nanmax(np.where(close, 0.0, gap)):.2g}{side}"
 
 
 def check(*, hint="", rtol=1e-5, atol=1e-6, **values):

@@ -139,9 +139,12 @@ def test_the_tolerances_of_a_submission_do_not_count():
     assert compare(forged, reference(1.0))[0] is False
 
 
-def test_the_message_never_shows_an_expected_number():
-    _, message = compare(encode([1.0, 2.0]), reference([1.0, 1234.5]))
-    assert message == "1 of 2 numbers differ, by up to 1.2e+03"
+@pytest.mark.parametrize(
+    ("got", "side"), [([1.0, 2.0, 2.5], ", too low"), ([1.0, 2e3, 9e2], ", too high"), ([1.0, 2.0, 2e3], "")]
+)
+def test_the_message_says_on_which_side_the_numbers_are_and_never_shows_an_expected_one(got, side):
+    _, message = compare(encode(got), reference([1.0, 1234.5, 800.0]))
+    assert message == f"2 of 3 numbers differ, by up to {max(abs(got[1] - 1234.5), abs(got[2] - 800)):.2g}{side}"
 
 
 def run(course, **answers):

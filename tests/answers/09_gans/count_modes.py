@@ -142,7 +142,7 @@ def count_modes(samples, centres, sigma):
     return (q > 0.5 / len(centres)).sum(), good.float().mean(), torch.xlogy(q, q * len(centres)).sum()
 
 
-# %% wrong="order_of_results" points=1 why="share first, then the modes"
+# %% wrong="order_of_results" points=0.5 why="share first, then the modes"
 def count_modes(samples, centres, sigma):
     distance, nearest = torch.cdist(samples, centres).min(dim=1)
     good = distance < 3 * sigma
