@@ -97,6 +97,7 @@ def test_a_lab_runs_to_its_first_gap(path, tmp_path):
 
 @pytest.mark.parametrize("path", LECTURES, **ids)
 def test_a_lecture_runs_from_top_to_bottom_in_the_smoke_budget(path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # the workers of pytest share the cores: more threads only wait
     monkeypatch.setenv("COURSE_BUDGET", "smoke")
     notebook = execute(assemble(path, "lectures"), path, ROOT / "lectures" / path.name)
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source)
