@@ -7,6 +7,7 @@ each is printed.
 
 import ast
 import datetime
+import hashlib
 import importlib.util
 import json
 import os
@@ -81,6 +82,29 @@ def row(id, what, ours, peer, *, target, limit="", unit="s"):
         "commit": commit.strip(),
         "date": datetime.date.today().isoformat(),
     }
+
+
+def peer_packages():
+    """Make the peers of `bench/peers/packages.txt` importable.  They are installed once, into the benches' cache.
+
+    They come last on the path and without dependencies, so that nothing of the course's own environment is shadowed.
+    """
+    wanted = ROOT / "bench" / "peers" / "packages.txt"
+    stamp = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = cache_folder() / f"packages-{stamp}"
+    if not folder.is_dir():
+        print(f"  peers: installing into {folder}", flush=True)
+        half = folder.with_name(f"{folder.name}-{os.getpid()}")  # its name is given at the end: no half-filled folder
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(half), "-r", str(wanted)]
+        subprocess.run([sys.executable, "-m", "pip", "install", *options], check=True, timeout=900)
+        half.rename(folder)
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+
+
+def cache_folder():
+    """Where the benches keep what they install for the peers."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dgm-course-bench"
 
 
 def _cores():

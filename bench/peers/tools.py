@@ -21,6 +21,7 @@ import zipfile
 from pathlib import Path
 
 import nbformat
+from common import cache_folder
 from nbformat.v4 import new_code_cell
 from peers.measure import Usage, one_thread, watched
 
@@ -35,8 +36,7 @@ TIMEOUT = 120  # seconds a submission may take a peer
 
 def environment(name):
     """The folder of a peer's virtual environment: made where it is not there, brought up to changed requirements."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dgm-course-bench"
-    folder, wanted, pins = cache / name, HERE / f"{name}.txt", ROOT / "constraints.txt"
+    folder, wanted, pins = cache_folder() / name, HERE / f"{name}.txt", ROOT / "constraints.txt"
     stamp = hashlib.sha256(wanted.read_bytes() + pins.read_bytes() + sys.version.encode()).hexdigest()
     if (folder / "stamp").is_file() and (folder / "stamp").read_text() == stamp:
         return folder
