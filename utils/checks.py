@@ -76,6 +76,28 @@ def begin_check(name, *, seed=0):
     torch.manual_seed(_stream("torch"))
     np.random.seed(_stream("numpy") % 2**32)
     random.seed(_stream("python"))
+    if seed == 0 and name in _lab.checks:
+        from IPython import get_ipython
+
+        if get_ipython() is not None:
+            get_ipython().events.register("post_run_cell", _after_cell)
+
+
+def _after_cell(result):
+    """Of a check whose cell raised before all was compared: what is missing, and the hints to it."""
+    from IPython import get_ipython
+
+    get_ipython().events.unregister("post_run_cell", _after_cell)
+    error = result.error_in_exec
+    if error is None or isinstance(error, NotImplementedError):  # all was well, or the task is not done yet
+        return
+    expected = {name: v for name, v in _lab.checks[_now.name]["values"].items() if name not in _now.right}
+    if not expected:
+        return
+    message = f"not compared: the cell stopped with {type(error).__name__}"
+    lines = [f"FAIL  {name}: {message}\n      hint: {value['hint']}" for name, value in expected.items()]
+    rows = [_row(False, name, message, value["hint"]) for name, value in expected.items()]
+    _show("\n".join(lines), f'<div style="font-size:90%;line-height:1.5">{"".join(rows)}</div>')
 
 
 def fresh(*shape):

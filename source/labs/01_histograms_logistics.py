@@ -18,14 +18,14 @@
 # **Needs** lecture 01, calculus, a little PyTorch: indexing, broadcasting, `backward()`. No GPU.
 # About two hours, 8 tasks, 24 points. Tasks 1 to 4 stand alone; 6 uses 5, 7 uses 6, 8 uses 4.
 #
-# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check
-# below it. Keep the names and the arguments of the functions: the checks call them. A check draws inputs with `fresh`,
-# feeds your function with them and shows at once, for each value that it compares, pass or fail, the shape and a hint.
-# Points are shared equally by the values of a check, so half an answer
-# earns its half. That badge is help; the grade is computed later in the same way with *other* inputs, so only code
-# that computes the answer earns points. A task you left out does not cost you the later ones in the grade: there the
-# solution stands in for it. (Here in your notebook task 6 does need your task 5.) Add cells wherever you like; edits
-# to a check cell are ignored.
+# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check below
+# it. Keep the names and the arguments of the functions: the checks call them. A check draws inputs with `fresh`, feeds
+# your function with them and shows at once, for each value that it compares, pass or fail, the shape and a hint. Points
+# are shared equally by the values of a check, so half an answer earns its half. That badge is help; the grade is
+# computed later in the same way with *other* inputs, so only code that computes the answer earns points. A task you
+# left out or got wrong does not cost you the later ones in the grade: there the solution stands in for it. Here it does
+# (task 6 needs your task 5), so mend the tasks in their order. Add cells wherever you like; edits to a check cell are
+# ignored.
 
 # %%
 import math

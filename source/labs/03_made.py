@@ -19,11 +19,12 @@
 # **Needs** lecture 03, `nn.Module`, broadcasting, indexing with a tensor. No GPU.
 # About two hours, 9 tasks, 24 points. Tasks 1, 2, 3, 5, 6 and 8 stand alone; 4 uses 2 and 3, 7 uses 5, 9 uses 2 and 4.
 #
-# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check
-# below it. A check draws inputs with `fresh`, calls your function and shows for each value that it compares pass or
-# fail, the shape and a hint. Points are shared equally by the values of a check. That badge is help; the grade is
-# computed later in the same way with *other* inputs. A task you left out does not cost you the later ones in the
-# grade: there the solution stands in for it. Add cells wherever you like; edits to a check cell are ignored.
+# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check below
+# it. A check draws inputs with `fresh`, calls your function and shows for each value that it compares pass or fail, the
+# shape and a hint. Points are shared equally by the values of a check. That badge is help; the grade is computed later
+# in the same way with *other* inputs. A task you left out or got wrong does not cost you the later ones in the grade:
+# there the solution stands in for it. Here it does, so mend the tasks in their order. Add cells wherever you like;
+# edits to a check cell are ignored.
 
 # %%
 import math

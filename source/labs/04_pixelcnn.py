@@ -20,12 +20,12 @@
 # **Needs** lecture 04, convolutions in PyTorch (`F.conv2d`, `F.pad`), `autograd`. No GPU. About two hours, 9 tasks, 24
 # points. Tasks 1, 2, 3, 5 and 7 to 9 stand alone; 4 uses a function of 3, and 6 uses 2 and is looked at with 5.
 #
-# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check
-# below it. Keep the names and the arguments: the checks call them. A check draws inputs with `fresh`, feeds your
-# function with them and shows at once, for each value that it compares, pass or fail, the shape and a hint. Points are
-# shared equally by the values of a check. That badge is help; the grade is computed later in the same way with *other*
-# inputs. A task you left out does not cost you the later ones in the grade: there the solution stands in for it. Add
-# cells wherever you like; edits to a check cell are ignored.
+# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check below
+# it. Keep the names and the arguments: the checks call them. A check draws inputs with `fresh`, feeds your function
+# with them and shows at once, for each value that it compares, pass or fail, the shape and a hint. Points are shared
+# equally by the values of a check. That badge is help; the grade is computed later in the same way with *other* inputs.
+# A task you left out or got wrong does not cost you the later ones in the grade: there the solution stands in for it.
+# Here it does, so mend the tasks in their order. Add cells wherever you like; edits to a check cell are ignored.
 
 # %%
 import math

@@ -22,14 +22,14 @@
 # About two hours, 9 tasks, 24 points. Tasks 1, 2, 3, 7 and 9 stand alone (the check of 2 uses 1); 4 uses 1 and 3,
 # 5 uses 2 and 4, 6 uses 1 and 3 to 5, 8 uses 7.
 #
-# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check
-# below it. Keep the names and the arguments of the functions: the checks call them. A check draws inputs with `fresh`,
-# feeds your function with them and shows at once, for each value that it compares, pass or fail, the shape and a hint.
-# Points are shared equally by the values of a check, so half an answer
-# earns its half. That badge is help; the grade is computed later in the same way with *other* inputs, so only code
-# that computes the answer earns points. A task you left out does not cost you the later ones in the grade: there the
-# solution stands in for it. (Here in your notebook task 5 does need your task 4.) Add cells wherever you like; edits
-# to a check cell are ignored.
+# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check below
+# it. Keep the names and the arguments of the functions: the checks call them. A check draws inputs with `fresh`, feeds
+# your function with them and shows at once, for each value that it compares, pass or fail, the shape and a hint. Points
+# are shared equally by the values of a check, so half an answer earns its half. That badge is help; the grade is
+# computed later in the same way with *other* inputs, so only code that computes the answer earns points. A task you
+# left out or got wrong does not cost you the later ones in the grade: there the solution stands in for it. Here it does
+# (task 5 needs your task 4), so mend the tasks in their order. Add cells wherever you like; edits to a check cell are
+# ignored.
 
 # %%
 import math

@@ -194,6 +194,11 @@ def test_an_untouched_task_says_that_it_is_not_implemented(shown):
     assert shown["draw-check-1"]["text/plain"] == "NotImplementedError: draw"
 
 
+def test_a_check_that_stops_before_it_compares_still_gives_its_hint(tiny):
+    text = run(tiny, total="def total(x):\n    return None + x")["total-check-1"]["text/plain"]
+    assert "FAIL  total: not compared: the cell stopped with TypeError\n      hint: is it the sum?" in text
+
+
 def test_a_check_that_is_run_twice_counts_once(tiny):
     notebook = nbformat.read(tiny / "labs" / f"{TINY}.ipynb", as_version=4)
     cells = {cell.id: cell for cell in notebook.cells}
