@@ -210,10 +210,12 @@ def table_of_results():
 
 
 def table_of_benchmarks():
-    """A Markdown table of what `make bench` measured last."""
+    """A Markdown table of what `make bench` measured last, without rows of which nothing was asked (ablations)."""
     rows = ["| measured | ours | peer | ratio | asked for | at most possible |", "|---|---|---|---|---|---|"]
     path = ROOT / "bench" / "results.json"
     for r in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []:
+        if not r["target"]:
+            continue
         ours, peer = (f"{r[who]:.4g} {r['unit']}" if r[who] is not None else "" for who in ("ours", "peer"))
         ratio = "" if r["ratio"] is None else f"{r['ratio']:.3g}"
         limit = f"{r['limit']:.4g}" if isinstance(r["limit"], float) else r["limit"]

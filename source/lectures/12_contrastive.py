@@ -1,0 +1,1160 @@
+# ---
+# jupyter:
+#   course:
+#     title: "12 Contrastive methods"
+#     summary: "Learn what an image is by what it is not: pairs, negatives, bounds, and probes that tell the truth"
+#     minutes: 120
+# ---
+
+# %% [markdown]
+# # 12 Contrastive methods
+#
+# **The question.** A model that draws digits has to account for every pixel, also for the ones that nobody cares
+# about: how thick the pen was, how far the paper had slipped. If all we want is a *description* of the image, one
+# that makes later questions easy, this is a great deal of work for things we shall throw away. Can one learn what is in
+# an image without ever drawing it, and without labels? The contrastive answer is to ask a question that needs
+# only comparison: *which of these images belongs to this one?* Two crops of one photograph, two shaky copies of one
+# digit belong together, any two others do not. A network that answers well has found out what stays the same. This
+# lecture starts with the one thing that can go wrong (everything becomes the same), finds out what the others in the
+# line-up, the **negatives**, are good for and how many it takes, and then builds SimCLR, MoCo and PIRL on one small
+# network and judges them as they should be judged: with few labels, beside a network that has learned nothing.
+#
+# **After this lecture you can**
+# 1. say what pulls and what pushes in a contrastive loss, derive both forces, and recognise a collapse by its loss,
+#    its spread and its spectrum before it costs you a night;
+# 2. explain what the number of negatives and the temperature do, and why the loss of an InfoNCE with $K$ negatives can
+#    never certify more than $\log(K + 1)$ nats;
+# 3. train three self-supervised methods from scratch and measure them so that the number means something.
+#
+# **It needs** lecture 01 (cross-entropy, likelihood); lectures 08 and 09 help. **It takes** about two hours to read and
+# play with and about two minutes to run on a CPU. In sections 1 to 6 everything is trained before your eyes, and so are
+# a short run of SimCLR in section 7 and four of MoCo in section 9. The nets that were trained for longer come from
+# three checkpoints, `12_simclr`, `12_moco` and `12_pirl`; the ablations and some columns of the last tables come from
+# the benchmark, and say so.
+
+# %% [markdown]
+# | symbol | code | shape | meaning |
+# |---|---|---|---|
+# | $x, y$ | `x`, `y` | (B, 1, 28, 28) or (B, d) | two things that are compared; images lie in $[0, 1]$ |
+# | $f, g$ | `encoder`, `.project` | | encoder and projection head; up to section 6 there is no head and $f(x) = z$ |
+# | $h$ | `h` | (B, H) | representation $h = f(x)$, the part that is kept (from section 7 on) |
+# | $z$ | `z` | (B, d) | embedding $z = g(h)$, in which things are compared; from section 5 on of length 1 |
+# | $E(x, y)$ | `E` | | energy of a pair, low if the two belong together |
+# | $D$ | `d` (in `margin_loss`) | (n,) | distance of a pair of embeddings |
+# | $\gamma$ | `margin` | | margin: beyond this distance nothing is pushed |
+# | $K$ | `K` | | number of negatives that one positive is compared with |
+# | $p_d(\alpha), \alpha_K$ | `cap_share`, `nearest_angle` | (n,) | share of a sphere within an angle; see (6) |
+# | $M$ | `M` | (d, d) | all that is learned in the toy of section 3, $E(x, y) = -x^\top M y$ |
+# | $s$ | `scores` | (B, 1 + K) | scores of the candidates, the larger the better; $-E$, or cosine over $\tau$ |
+# | $\tau$ | `tau` | | temperature |
+# | $P_j$; $P_+$ | `weights`, `P` | | softmax of the scores: chance that candidate $j$ (the positive) is right |
+# | $q, k, n_j$ | `q`, `k`, `negatives` | (B, d), (K, d) | a query, its positive, stored negatives (from section 5 on) |
+# | $I, \rho$ | `information`, `rho` | | mutual information of a pair, nats; correlation of Gaussian pairs |
+# | $p, p_n, \nu$ | `sd`, `nu` | | density, noise, and noise samples per data point (section 4) |
+# | $\Theta, c$ | `theta`, `c` | (3,), () | parameters of an unnormalised model and its learned $-\log Z$ (section 4) |
+# | $B, 2B$ | `B` | | images in a batch, and their views: rows $i$ and $i + B$ are a pair |
+# | $r$ | `effective_rank` | | how many directions the embeddings really use (section 6) |
+# | $\hat z$, sg | `predict(z)`, `.detach()` | (B, d) | SimSiam's guess of the other view; "a constant from here on" |
+# | $\mathcal A, \mathcal U$ | `alignment`, `uniformity` | | how near two views are; how even all embeddings |
+# | $\tilde x; t, \mathcal T$ | `view`; `augment` | as $x$ | a view of $x$; an augmentation and its distribution |
+# | $\ell$ | `labels` | (B,) | label of an image, 0 to 9 |
+# | $\omega$ | `strengths` | | strength of the linear probe's $L_2$ penalty |
+# | $\theta_q, \theta_k; m$ | `encoder`, `slow`; `m` | | weights of MoCo's two encoders; momentum of the second |
+# | $v, v^\pi; \mu_i; \lambda, \beta$ | see section 10 | | PIRL's two heads; memory; weight, memory's momentum |
+
+# %%
+import copy
+import itertools
+import math
+import re
+import time
+from functools import partial
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from utils.data import digits_split
+from utils.device import pick_device, timed
+from utils.plot import DATA, MODEL, show_images, use_style
+from utils.train import budget, budget_name, checkpoint, measured, record
+from utils.widgets import explore
+
+use_style()
+device, why = pick_device()
+(train_images, train_labels), (test_images, test_labels), where = digits_split()
+x_train, x_test = ((images[:, None].float() / 255).to(device) for images in (train_images, test_images))
+print(f"budget: {budget_name()}; device: {device} ({why})")
+print(f"{len(x_train):,} training digits; judged by {where}, {len(x_test):,} digits")
+
+# %% [markdown]
+# ## 1 Push down here, push up there
+#
+# An **energy** is a number that says how badly two things go together. Let a network $f$ send each image to a
+# point, and let the energy of a pair be their squared distance:
+# $$E(x, y) = \lVert f(x) - f(y) \rVert^2 \tag{1}$$
+# Both images pass through the *same* network, which is why such a pair of nets is called **Siamese** (Bromley et al.
+# 1993). Now train it: pairs that belong together should have low energy. So minimise it,
+# $$\mathcal L_{\text{pull}} = \mathbb E_{(x, y)\ \text{together}}\; E(x, y) \tag{2}$$
+# and see what you get. To begin with, "together" means two images of the same digit: we borrow the labels, and give
+# them back in section 6. The embedding has two dimensions, so that we can look at every image. The code has both losses
+# that we need, (2) and the one of the next section, because one loop trains either.
+
+# %%
+def siamese_net(dim=2):
+    """A small convolutional net, (B, 1, 28, 28) -> (B, dim), not normalised."""
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 5, stride=2, padding=2),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32 * 49, 64),
+        nn.ReLU(),
+        nn.Linear(64, dim),
+    )
+
+
+def pair_energy(z1, z2):
+    """E of eq. (1) from embeddings.  (n, d), (n, d) -> (n,)."""
+    return (z1 - z2).square().sum(1)                                                              # (1)
+
+
+def all_pairs(labels):
+    """Indices of all pairs i < j of a batch, and whether they belong together.  (B,) -> (n,), (n,), (n,) bool."""
+    i, j = torch.triu_indices(len(labels), len(labels), 1, device=labels.device)
+    return i, j, labels[i] == labels[j]
+
+
+def margin_loss(d, same, *, margin):
+    """The contrastive loss of Hadsell, Chopra & LeCun 2006, eq. (3), mean over pairs.
+
+    d: (n,) distances >= 0; same: (n,) bool, or 1 for a pair that belongs together and 0 for one that does not.
+    """
+    same = same.to(d.dtype)
+    pull, push = d.square(), (margin - d).clamp(min=0).square()
+    return (same * pull + (1 - same) * push).mean() / 2                                           # (3)
+
+
+def train_siamese(*, push, steps, seed=0, watch=()):
+    """Train siamese_net on digits, with (2) or, if push, with (3) of margin 1.
+
+    Returns the net, a list of (step, embeddings of 1,000 test digits) for the steps in watch, and energies
+    (steps + 1, 2) of the pairs that belong together and of the others, batch by batch.
+    """
+    torch.manual_seed(seed)
+    net, seen, energies = siamese_net().to(device), [], []
+    opt, generator = torch.optim.Adam(net.parameters(), lr=2e-3), torch.Generator().manual_seed(seed)
+    for step in range(steps + 1):
+        if step in watch:
+            with torch.no_grad():
+                seen.append((step, net(x_test[:1000]).cpu()))
+        rows = torch.randint(len(x_train), (128,), generator=generator)
+        z = net(x_train[rows.to(device)])
+        i, j, same = all_pairs(train_labels[rows].to(device))
+        E = pair_energy(z[i], z[j])
+        energies.append([E[same].mean().item(), E[~same].mean().item()])
+        d = E.clamp(min=1e-12).sqrt()  # the root has no slope at 0
+        opt.zero_grad()
+        (margin_loss(d, same, margin=1.0) if push else E[same].mean()).backward()                 # (2)
+        opt.step()
+    return net, seen, np.array(energies)
+
+# %% [markdown]
+# Pull only, (2). Watch the second curve, the energy of the pairs that nobody asked to bring together.
+
+# %%
+pull_steps = budget(smoke=20, cpu=200, gpu=200)
+_, pulled, pull_energy = train_siamese(push=False, steps=pull_steps, watch=(0, pull_steps // 10, pull_steps))
+fig, axes = plt.subplots(1, 4, figsize=(11, 2.9), gridspec_kw={"width_ratios": [1.25, 1, 1, 1]})
+for name, kept, style in (("same digit", 0, "-"), ("different digits", 1, "--")):
+    axes[0].plot(pull_energy[:, kept], style, color=("C2", "C3")[kept], label=name)
+axes[0].set(xlabel="step", ylabel="mean energy $E$", yscale="log", title="Only pulled")
+axes[0].legend(loc="upper right")
+first = pulled[0][1]
+reach = 1.05 * (first - first.mean(0)).abs().max().item()
+for ax, (step, z) in zip(axes[1:], pulled, strict=True):
+    ax.scatter(*(z - z.mean(0)).T, c=test_labels[:1000], cmap="tab10", vmin=-0.5, vmax=9.5, s=3)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+    ax.set_title(f"step {step}: std {z.std(0).norm():.1g}")
+plt.show()
+fallen = pull_energy[-1] / pull_energy[0]
+print(f"energy at the end over energy at the start: same digit {fallen[0]:.1e}, different digits {fallen[1]:.1e}")
+assert fallen[1] < 0.5, "without a push the energy of different digits falls too"
+
+# %% [markdown]
+# The loss did what it was told. It went down by orders of magnitude, and so did the energy of the pairs that do *not*
+# belong together, because the cheapest way to bring two images near each other is to send all of them to one point.
+# (Colours are digits; all three squares are centred on the mean and have the same scale.) That is a **collapse**.
+# Nothing in (2) speaks against it: every constant $f$ is a global minimum. Every method of this lecture is an answer to
+# this figure. The most direct one is to say where energy should be *high*: push down here, push up there.
+#
+# **Play.** Eighteen points, three groups, no network: every point is free to move, pulled by its own group and pushed
+# by the others as the loss of section 2 says. Untick *push*: each group falls onto its own mean, and nothing keeps
+# these three points apart. (A network, whose outputs all move together, ends with one point.) Then tick it and find out
+# which margins separate the groups, and what a larger one is good for.
+
+# %%
+def tug_of_war(margin=1.0, steps=60, push=True):
+    generator = torch.Generator().manual_seed(2)
+    group = torch.arange(3).repeat(6)
+    z = (0.5 * torch.randn(18, 2, generator=generator)).requires_grad_()
+    i, j, same = all_pairs(group)
+    path = [z.detach().clone()]
+    for _ in range(steps):
+        d = pair_energy(z[i], z[j]).clamp(min=1e-12).sqrt()
+        loss = margin_loss(d, same, margin=margin) if push else (same * d.square()).mean() / 2
+        (slope,) = torch.autograd.grad(loss, z)
+        z = (z - 1.5 * slope).detach().requires_grad_()
+        path.append(z.detach().clone())
+    path = torch.stack(path)  # (steps + 1, 18, 2)
+    final = pair_energy(path[-1][i], path[-1][j])
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), gridspec_kw={"width_ratios": [1, 1.2]})
+    for n, color in enumerate(("C0", "C1", "#555555")):
+        own = path[:, group == n]  # (steps + 1, 6, 2)
+        left.plot(own[:, :, 0], own[:, :, 1], color=color, linewidth=0.8, alpha=0.5)
+        left.plot(*own[-1].T, "o", color=color, markersize=6)
+    reach = max(0.9, 1.1 * path.abs().max().item())
+    left.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", title="paths, and where they end")
+    left.set_axis_off()
+    grid = torch.linspace(0, 2.5, 200)
+    right.plot(grid, grid.square() / 2, color="C2", label="together: pulled")
+    if push:
+        right.plot(grid, (margin - grid).clamp(min=0).square() / 2, color="C3", linestyle="--", label="not: pushed")
+    for kind, color, level in ((same, "C2", -0.12), (~same, "C3", -0.24)):
+        reached = final[kind].sqrt()
+        right.plot(reached, torch.full_like(reached, level), "|", color=color, markersize=9)
+    right.set(xlim=(-0.05, 2.5), ylim=(-0.35, 2), ylabel="loss of a pair",
+              xlabel="distance (ticks: the pairs at the end)",
+              title=f"mean energy: same group {final[same].mean():.2g}, others {final[~same].mean():.2g}")
+    right.legend(loc="upper center")
+    return fig
+
+
+explore(tug_of_war, margin=(0.2, 2.0, 0.1), steps=(0, 150, 5), push=True)
+
+# %% [markdown]
+# ## 2 Siamese networks and a margin
+#
+# How hard should one push? If different pairs were pushed without end, the loss would have no minimum: everything would
+# fly apart. Hadsell, Chopra and LeCun (2006) push only up to a **margin** $\gamma$. With the distance $D = \sqrt{E}$,
+# $$\mathcal L = \begin{cases} \tfrac12 D^2 & \text{together} \\
+# \tfrac12 \max(0,\, \gamma - D)^2 & \text{not together} \end{cases} \tag{3}$$
+# They call the two halves springs, and the gradient says why. On the point $z_i$ of a pair,
+# $$\frac{\partial \mathcal L}{\partial z_i} = (z_i - z_j) \quad\text{or}\quad
+# -\,\frac{\max(0,\, \gamma - D)}{D}\,(z_i - z_j) \tag{4}$$
+# The first is a spring of rest length 0; its force grows with distance. The second is a spring of rest length $\gamma$
+# that only pushes: it is strongest when the two points are on top of each other and lets go at $\gamma$. A pair of
+# different images that is already far apart costs nothing and *teaches nothing*. Keep that sentence; it will return.
+# **Check** (4) by autograd on random pairs (`margin_loss` stands in section 1), and then train the net of section 1
+# with both springs. The figure has the two springs on the left and the same test digits as above on the right.
+
+# %%
+generator = torch.Generator().manual_seed(0)
+zi, zj = (torch.randn(200, 2, generator=generator, dtype=torch.float64).requires_grad_() for _ in range(2))
+same = torch.rand(200, generator=generator) < 0.5
+distance = pair_energy(zi, zj).sqrt()
+(slope,) = torch.autograd.grad(200 * margin_loss(distance, same, margin=2.0), zi)
+apart, D = (zi - zj).detach(), distance.detach()[:, None]
+assert torch.allclose(slope, torch.where(same[:, None], apart, -(2.0 - D).clamp(min=0) / D * apart))  # (4)
+idle = (~same & (D[:, 0] > 2)).sum()
+print(f"(4) holds for {len(same)} pairs; {idle} of {(~same).sum()} different pairs are beyond the margin: no force")
+
+siamese_steps = budget(smoke=30, cpu=400, gpu=5_000)
+watch = (siamese_steps // 10, siamese_steps)
+siamese, pushed, siamese_energy = train_siamese(push=True, steps=siamese_steps, watch=watch)
+with torch.no_grad():
+    z_train, z_test = siamese(x_train).cpu(), siamese(x_test).cpu()
+centres = torch.stack([z_train[train_labels == k].mean(0) for k in range(10)])
+siamese_accuracy = 100 * (torch.cdist(z_test, centres).argmin(1) == test_labels).float().mean().item()
+fig, axes = plt.subplots(1, 4, figsize=(11.5, 3), gridspec_kw={"width_ratios": [1.15, 1.15, 1, 1]})
+D = torch.linspace(0, 1.6, 200)
+axes[0].plot(D, -D, color="C2", label="together")
+axes[0].plot(D, (1 - D).clamp(min=0), "--", color="C3", label="not together")
+axes[0].set(xlabel="distance $D$", ylabel="force (positive: apart)", title="Two springs, $\\gamma = 1$")
+axes[0].legend()
+for kept, style, name in ((0, "-", "same digit"), (1, "--", "different")):
+    axes[1].plot(siamese_energy[:, kept], style, color=("C2", "C3")[kept], linewidth=1, label=name)
+axes[1].set(xlabel="step", ylabel="mean energy $E$", yscale="log", title="Pulled and pushed")
+axes[1].legend()
+for ax, (step, z) in zip(axes[2:], pushed, strict=True):
+    dots = ax.scatter(*z.T, c=test_labels[:1000], cmap="tab10", vmin=-0.5, vmax=9.5, s=4)
+    ax.set(title=f"step {step}", xticks=[], yticks=[], aspect="equal")
+fig.colorbar(dots, ax=axes[3], ticks=range(10))
+plt.show()
+record(siamese_nearest_centre=siamese_accuracy, unit="% right, two numbers an image, nearest class centre")
+
+# %% [markdown]
+# Now the energies part. At the start all digits lie well within the margin, so every different pair pushes and both
+# energies jump; then different digits stay up while those of the same digit fall, and the plane fills with islands, one
+# a digit. The record below the figure classifies test digits by the nearest island's centre. Two numbers an image are a
+# cramped place for ten classes, and where islands touch, the springs still fight.
+#
+# **Play.** One digit (with a cross) against a thousand: which images does the energy put nearest to it? The upper row
+# are the nearest ones of *other* classes, the impostors that a next training step would push (rings in the plane); the
+# lower row are the members of its own class that it puts farthest away, which the step would pull (squares). The circle
+# has radius $\gamma$: outside it no other class is pushed.
+
+# %%
+def pair_explorer(digit=4, which=3):
+    members = (test_labels[:1000] == digit).nonzero()[:, 0]
+    query = members[which % len(members)].item()
+    z, labels = z_test[:1000], test_labels[:1000]
+    E = pair_energy(z[query].expand_as(z), z)
+    others = E.masked_fill(labels == digit, math.inf).argsort()[:6]
+    own = E.masked_fill(labels != digit, -1).argsort(descending=True)[:6]
+    fig = plt.figure(figsize=(10, 3.7))
+    grid = fig.add_gridspec(2, 3, width_ratios=[1.5, 0.55, 2.4])
+    plane = fig.add_subplot(grid[:, 0])
+    plane.scatter(*z.T, c=labels, cmap="tab10", vmin=-0.5, vmax=9.5, s=5)
+    plane.add_patch(plt.Circle(z[query].tolist(), 1.0, fill=False, color="#333333"))
+    plane.plot(*z[query], "x", color="black", markersize=11, markeredgewidth=2.5)
+    plane.plot(*z[others].T, "o", markerfacecolor="none", color="C3", markersize=8)
+    plane.plot(*z[own].T, "s", markerfacecolor="none", color="C2", markersize=8)
+    plane.set(aspect="equal", title="the plane of $z$")
+    plane.set_axis_off()
+    show_images(x_test[query].cpu(), ax=fig.add_subplot(grid[:, 1]), title="query")
+    for row, chosen, name in ((0, others, "nearest of other classes"), (1, own, "farthest of its own")):
+        listed = ", ".join(f"{value:.2f}" for value in E[chosen])
+        show_images(x_test[chosen, 0].cpu(), columns=6, ax=fig.add_subplot(grid[row, 2]), title=f"{name}: E = {listed}")
+    return fig
+
+
+explore(pair_explorer, digit=(0, 9), which=(0, 60))
+
+# %% [markdown]
+# ## 3 Why negatives must multiply with dimension
+#
+# In the plane a different digit, drawn at random, has a fair chance of being in the way. Does it in 128 dimensions?
+# Put a point on the unit sphere in $\mathbb R^d$ and draw $K$ others at random. The chance that one of them lies
+# within an angle $\alpha$ of it is the share of the sphere that a cap covers,
+# $$p_d(\alpha) = \frac{\int_0^{\alpha} \sin^{d-2} t\; dt}{\int_0^{\pi} \sin^{d-2} t\; dt} \tag{5}$$
+# and with even odds the *nearest* of all $K$ lies within
+# $$\alpha_K:\quad \big(1 - p_d(\alpha_K)\big)^K = \tfrac12 \tag{6}$$
+# In high dimension $\sin^{d-2}$ is a needle at $90^\circ$: nearly everything is at right angles to everything else, and
+# $p_d$ falls exponentially in $d$ for any $\alpha$ below that. **Check** the formula by counting, for as many as 4,096
+# negatives. On the left are the cosines of random pairs; on the right, the nearest of $K$, dots counted, lines (6).
+
+# %%
+def cap_share(alpha, d):
+    """Share of the unit sphere in R^d within angle alpha (n,) of a given point, eq. (5).  (n,) in [0, 1]."""
+    t = torch.linspace(0, math.pi, 20_001, dtype=torch.float64)
+    area = torch.cumulative_trapezoid(t.sin() ** (d - 2), t)  # (20000,)
+    at = (alpha / math.pi * 20_000).long().clamp(1, 20_000) - 1
+    return area[at] / area[-1]                                                                    # (5)
+
+
+def nearest_angle(K, d):
+    """Median angle to the nearest of K random points, eq. (6), radians.  K: (n,) -> (n,)."""
+    alpha = torch.linspace(0, math.pi, 20_001, dtype=torch.float64)[1:]
+    share = 1 - 0.5 ** (1 / K.double())                                                           # (6)
+    return alpha[torch.searchsorted(cap_share(alpha, d), share).clamp(max=len(alpha) - 1)]
+
+
+generator = torch.Generator().manual_seed(0)
+Ks = 2 ** torch.arange(13)
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3))
+worst = 0.0
+for color, d in zip(("C0", "C1", "C2", "C3"), (2, 8, 32, 128), strict=True):
+    ours, others = (F.normalize(torch.randn(n, d, generator=generator), dim=1) for n in (300, 4096))
+    cosine = ours @ others.T  # (300, 4096)
+    counted = torch.rad2deg(cosine.cummax(1).values.clamp(-1, 1).acos().median(0).values[Ks - 1])
+    expected = torch.rad2deg(nearest_angle(Ks, d))
+    worst = max(worst, (counted - expected)[2:].abs().max().item())
+    left.hist(cosine.flatten()[:200_000].numpy(), bins=80, range=(-1, 1), density=True, histtype="step", color=color,
+              linewidth=1.5, label=f"d = {d}")
+    right.plot(Ks, expected, color=color)
+    right.plot(Ks, counted, "o", color=color, markersize=4)
+    right.text(Ks[-1] * 1.25, max(4, expected[-1]), f"d = {d}", color=color, va="center")
+left.set(xlabel="cosine of two random points", ylabel="density", title="Nearly everything is orthogonal", ylim=(0, 5),
+         xticks=[-1, -0.5, 0, 0.5, 1])
+left.legend()
+right.set(xscale="log", xlabel="$K$ negatives", ylabel="angle (degrees)", title="The nearest of $K$ is not near",
+          ylim=(0, 100), xlim=(0.8, 12_000))
+plt.show()
+print(f"counted and predicted median angles differ by at most {worst:.1f} degrees (K >= 4)")
+assert worst < 4
+for d in (2, 8, 32, 128):
+    p = cap_share(torch.tensor([math.radians(60)], dtype=torch.float64), d).item()
+    print(f"d = {d:3}: even odds for one negative within 60 degrees take K = {math.log(0.5) / math.log1p(-p):.2g}")
+
+# %% [markdown]
+# The printed lines are the sober part: each time the dimension is multiplied by four, the number of random negatives
+# that it takes to have one *near* explodes. With uniformly random negatives no batch is large enough in 128 dimensions.
+# (Real embeddings are saved by not being uniform: digits lie near something of far lower dimension, and that is the
+# dimension which counts.)
+#
+# Geometry is one thing. Does *learning* suffer? A toy in which everything is known: $x$ is standard normal in $d$
+# dimensions, and its partner $y$ has correlation $\rho$ with it, coordinate by coordinate. The energy is the simplest
+# that could find this out, $E(x, y) = -x^\top M y$, with $M = 0$ to begin with; all that has to be learned is that $M$
+# should be a multiple of the identity. The loss asks which of $K + 1$ candidates is the partner: the softmax of minus
+# the energies,
+# $$\mathcal L = -\,\mathbb E \log \frac{e^{-E(x, y)}}{e^{-E(x, y)} + \sum_{j=1}^K e^{-E(x, y_j)}} \tag{7}$$
+# It pulls the partner's energy down and pushes up the others', each by the probability that the softmax gives it, so a
+# negative that is obviously wrong is not pushed at all. Success is the cosine between $M$ and the identity. Every run
+# has the same number of steps and of positive pairs; only $K$ and $d$ change.
+
+# %%
+def gaussian_pairs(n, d, rho, generator):
+    """x and y, (n, d) each, standard normal, with correlation rho coordinate by coordinate."""
+    x, noise = (torch.randn(n, d, generator=generator) for _ in range(2))
+    return x, rho * x + math.sqrt(1 - rho**2) * noise
+
+
+def learn_bilinear(d, K, *, steps, seed, rho=0.9, batch_size=32, kept=None):
+    """Learn M of E = -x^T M y by eq. (7) with K independent negatives shared by the batch.
+
+    kept: not None gives each x K negatives of its own, its partner y with this share of the coordinates kept and the
+    rest drawn anew (0: independent draws; near 1: near misses).
+    Returns the cosine of M and the identity, and the mean probability that was given to wrong answers.
+    """
+    generator, M, wrong = torch.Generator().manual_seed(seed), torch.zeros(d, d, requires_grad=True), []
+    opt, target = torch.optim.Adam([M], lr=0.01), torch.zeros(batch_size, dtype=torch.long)
+    for _ in range(steps):
+        x, y = gaussian_pairs(batch_size, d, rho, generator)
+        if kept is not None:
+            new = torch.randn(batch_size, K, d, generator=generator)
+            hold = torch.rand(batch_size, K, d, generator=generator) < kept
+            negatives = torch.where(hold, y[:, None], new)
+            scores = torch.einsum("bd,bkd->bk", x @ M, torch.cat([y[:, None], negatives], 1))  # (B, 1 + K)
+        else:
+            negatives, q = torch.randn(K, d, generator=generator), x @ M
+            scores = torch.cat([(q * y).sum(1, keepdim=True), q @ negatives.T], 1)  # (B, 1 + K)
+        nce = F.cross_entropy(scores, target)                                                     # (7)
+        wrong.append(1 - scores.detach().softmax(1)[:, 0].mean().item())
+        opt.zero_grad()
+        nce.backward()
+        opt.step()
+    M = M.detach()
+    return (M.trace() / (M.norm() * math.sqrt(d))).item(), np.mean(wrong)
+
+
+toy_steps, toy_seeds = budget(smoke=10, cpu=200, gpu=200), budget(smoke=1, cpu=2, gpu=10)
+toy_K, toy_d = (1, 8, 64, 512), (8, 16, 32, 64, 128)
+success = {(K, d): np.mean([learn_bilinear(d, K, steps=toy_steps, seed=s) for s in range(toy_seeds)], 0)
+           for K, d in itertools.product(toy_K, toy_d)}
+own_d = (32, 64, 128)
+own = {kept: [np.mean([learn_bilinear(d, 8, steps=toy_steps, seed=s, kept=kept)[0] for s in range(toy_seeds)])
+              for d in own_d] for kept in (0.0, 0.8)}
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3))
+for shade, K in zip((0.35, 0.55, 0.75, 0.95), toy_K, strict=True):
+    curve = np.array([success[K, d] for d in toy_d])
+    for ax, values in ((left, curve[:, 0]), (right, curve[:, 1])):
+        ax.plot(toy_d, values, "o-", color=plt.cm.Oranges(shade), markersize=4, label=f"K = {K}")
+for kept, style, name in ((0.0, "s:", "K = 8 each, random"), (0.8, "s--", "K = 8 each, near misses")):
+    left.plot(own_d, own[kept], style, color="C2", markersize=4, linewidth=1.3, label=name)
+for ax in (left, right):
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(toy_d, toy_d)
+    ax.set_xlabel("dimension $d$")
+left.set(ylabel="cosine of $M$ and the identity", title=f"What was learned in {toy_steps} steps", ylim=(0, 1.03))
+left.legend(fontsize=9)
+right.set(ylabel="mean over the steps", yscale="log", title="Probability given to wrong answers")
+plt.show()
+reached = {}
+for K in toy_K:  # where the curve falls through 0.6, between two of the dimensions
+    falling = np.minimum.accumulate([success[K, d][0] for d in toy_d])[::-1]
+    reached[K] = 2 ** np.interp(0.6, falling, np.log2(toy_d)[::-1])
+print(f"dimension learned to a cosine of 0.6 ({toy_steps} steps, seeds: {toy_seeds}):",
+      ", ".join(f"K = {K}: {d:.0f}" for K, d in reached.items()))
+print(f"d = 64, 8 negatives for each x: independent {own[0.0][1]:.3f}, near misses {own[0.8][1]:.3f}")
+assert success[512, 64][0] > success[1, 64][0]
+assert success[512, 64][1] > success[1, 64][1]
+record(toy_cosine_1=success[1, 64][0], unit=f"cosine of M and identity, d = 64, K = 1, {toy_steps} steps")
+record(toy_cosine_512=success[512, 64][0], unit=f"cosine of M and identity, d = 64, K = 512, {toy_steps} steps")
+record(toy_cosine_near=own[0.8][1], unit=f"cosine of M and identity, d = 64, K = 8 near misses, {toy_steps} steps")
+
+# %% [markdown]
+# The right panel is the reason for the left one. In high dimension a random candidate is wrong in so many coordinates
+# at once that a rough $M$ already tells it from the partner; the softmax gives it little probability, and (7) little
+# gradient, long before $M$ is right. More negatives keep the question hard for longer. But look at the exchange rate:
+# with several hundred times as many negatives, the dimension that is learned equally well in the same time grows by a
+# small factor (the first printed line). The green lines show the other currency. Here each $x$ has eight negatives of
+# its own. If they are independent draws (dotted), nothing is gained over eight that the batch shares. If they agree
+# with the partner in four coordinates out of five and miss it in the rest (dashed), the same eight teach more where the
+# dimension is high. (They change the question a little, too: they are not draws from the distribution of $y$.) Sections
+# 7 to 10 pay in both: MoCo and PIRL with thousands of stored negatives, and a low temperature, which finds the near
+# ones among those there are.
+#
+# ## 4 From noise to a bound: NCE and InfoNCE
+#
+# Where does the softmax in (7) come from? Its ancestor solved another problem. Let a model be given only up to its
+# normaliser, $p(x) = e^{-E_\Theta(x)} / Z(\Theta)$. Maximum likelihood needs $Z$, an integral over everything. Gutmann
+# and Hyvarinen (2010) make $c = -\log Z$ one more parameter, which likelihood could never do (it would send $c$ to
+# infinity), and let the model play judge: for each data point there are $\nu$ samples of a known noise $p_n$ (one in
+# their first paper, any number in that of 2012), and it must say which is which. By Bayes' rule its logit for "data" is
+# $$G(x) = -E_\Theta(x) + c - \log\big(\nu\, p_n(x)\big) \tag{8}$$
+# and it minimises the cross-entropy of the answers,
+# $$\mathcal L_{\text{NCE}} = -\,\mathbb E_{x \sim \text{data}} \log \operatorname{sigmoid}(G(x))
+# - \nu\, \mathbb E_{x \sim p_n} \log \operatorname{sigmoid}(-G(x)) \tag{9}$$
+# Lecture 09 showed that the best judge knows $\log p - \log p_n$. Here $p_n$ is known, so knowing the ratio is knowing
+# $p$, *normalised*: a classifier has computed an integral. Our density has two humps and
+# $E_\Theta(x) = \Theta_1 x^4/4 - \Theta_2 x^2/2 - \Theta_3 x$, so that (9) is a logistic regression with one solution,
+# found by Newton steps.
+
+# %%
+line = torch.linspace(-5, 5, 4_001, dtype=torch.float64)
+step_x = (line[1] - line[0]).item()
+
+
+def energy_terms(x):
+    """What -E is linear in, for (8): -x^4/4, x^2/2, x.  (n,) -> (n, 3)."""
+    return torch.stack([-x**4 / 4, x**2 / 2, x], 1)
+
+
+def log_normaliser(theta):
+    """log Z of exp(-E) by quadrature.  theta: (3,) -> ()."""
+    return torch.logsumexp(energy_terms(line) @ theta, 0) + math.log(step_x)
+
+
+def log_gauss(x, sd):
+    """Log density of N(0, sd^2).  Same shape as x."""
+    return -((x / sd).square()) / 2 - math.log(sd * math.sqrt(2 * math.pi))
+
+
+def nce_logit(x, theta, c, sd, nu):
+    """Logit of "x is data, not noise", eq. (8), Gutmann & Hyvarinen 2010.  x: (n,) -> (n,)."""
+    return energy_terms(x) @ theta + c - (math.log(nu) + log_gauss(x, sd))                        # (8)
+
+
+def nce_loss(data, noise, theta, c, sd, nu):
+    """Eq. (9) from data (n,) and noise (nu n,).  Nats a data point, ()."""
+    real, fake = nce_logit(data, theta, c, sd, nu), nce_logit(noise, theta, c, sd, nu)
+    return F.softplus(-real).mean() + nu * F.softplus(fake).mean()                                # (9)
+
+
+def fit_nce(data, *, sd, nu, generator, steps=25):
+    """theta (3,) and c () that minimise (9), by Newton's method with halved steps where a whole one does not help."""
+    noise = sd * torch.randn(nu * len(data), generator=generator, dtype=torch.float64)
+    w = torch.tensor([0.3, 0.0, 0.0, -1.0], dtype=torch.float64)
+    A = torch.cat([energy_terms(torch.cat([data, noise])), torch.ones((nu + 1) * len(data), 1, dtype=torch.float64)], 1)
+    offset = math.log(nu) + log_gauss(torch.cat([data, noise]), sd)
+    is_data = torch.arange(len(A)) < len(data)
+    for _ in range(steps):
+        p = (A @ w - offset).sigmoid()
+        slope = A.T @ (p - is_data.double())
+        curve = A.T @ ((p * (1 - p))[:, None] * A) + 1e-9 * torch.eye(4, dtype=torch.float64)
+        move, size = torch.linalg.solve(curve, slope), 1.0
+        now = nce_loss(data, noise, w[:3], w[3], sd, nu)
+        while size > 1e-6 and nce_loss(data, noise, (w - size * move)[:3], (w - size * move)[3], sd, nu) > now:
+            size /= 2
+        w = w - size * move
+        if (size * move).abs().max() < 1e-9:
+            break
+    return w[:3], w[3]
+
+# %% [markdown]
+# **Check**: the $c$ that was learned against $-\log Z$ of the learned energy, by quadrature, and then the same for
+# noise of many widths.
+
+# %%
+theta_true = torch.tensor([1.0, 2.0, 0.3], dtype=torch.float64)
+p_true = (energy_terms(line) @ theta_true - log_normaliser(theta_true)).exp()
+
+
+def draw_true(n, generator):
+    """n draws from the true density, by inverting its cumulative sum on the grid."""
+    u = torch.rand(n, generator=generator, dtype=torch.float64)
+    at = torch.searchsorted(p_true.cumsum(0) * step_x, u).clamp(max=len(line) - 1)
+    return line[at] + step_x * (torch.rand(n, generator=generator, dtype=torch.float64) - 0.5)
+
+
+repeats = budget(smoke=3, cpu=15, gpu=200)
+generator = torch.Generator().manual_seed(1)
+theta_nce, c_nce = fit_nce(draw_true(4_000, generator), sd=1.5, nu=5, generator=generator)
+error = (c_nce + log_normaliser(theta_nce)).item()
+print(f"learned c = {c_nce:.3f}; -log Z of the learned energy, by quadrature: {-log_normaliser(theta_nce):.3f}")
+assert abs(error) < 0.1
+widths, spread = (0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 7.0), {}
+for nu, sd in itertools.product((1, 10), widths):
+    off = []
+    for _ in range(repeats):
+        theta, c = fit_nce(draw_true(500, generator), sd=sd, nu=nu, generator=generator)
+        off.append((c + log_normaliser(theta)).item())
+    spread[nu, sd] = math.sqrt(np.mean(np.square(off)))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
+left.fill_between(line, p_true, color=DATA, alpha=0.3, label="true density")
+left.plot(line, log_gauss(line, 1.5).exp(), color="#888888", linestyle=":", label="noise $p_n$")
+left.plot(line, (energy_terms(line) @ theta_nce + c_nce).exp(), color=MODEL, label="$e^{-E + c}$, not normalised after")
+left.set(xlim=(-4, 4), ylim=(0, 0.8), xlabel="$x$", ylabel="density", title=f"log of its area: {error:+.3f}")
+left.legend(loc="upper left")
+for nu, style in ((1, "o--"), (10, "o-")):
+    right.plot(widths, [spread[nu, sd] for sd in widths], style, color=MODEL, markersize=4,
+               label=f"$\\nu$ = {nu} noise sample{'s' * (nu > 1)} a data point")
+right.set(xscale="log", yscale="log", xlabel="standard deviation of the noise", ylabel="rms error of $c$ (nats)",
+          title=f"500 data points, {repeats} repeats")
+right.set_xticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
+right.minorticks_off()
+right.legend()
+plt.show()
+record(nce_log_area=error, unit="nats: log of the area under the NCE model, exactly 0 if normalised")
+
+# %% [markdown]
+# The orange curve was never divided by anything, and its area is one to within the error in the title. On the right is
+# the price: the error of the learned normaliser over the width of the noise. Noise that is too narrow never visits part
+# of the data, where nothing is learned then; the error grows to many nats. Noise that is too wide costs less:
+# most of it is told apart without looking closely and teaches little, being far away, once more. Ten noise samples for
+# each data point help in either case, but one sample of the right width beats ten of a width that is far too narrow.
+# (Nor is the best noise the distribution of the data itself, as one might think: Chehab et al. 2022.)
+#
+# **InfoNCE** (van den Oord et al. 2018) asks (7) of pairs, with the negatives drawn from the marginal of $y$. Which
+# score $s = -E$ is best? Exactly one of the $K + 1$ candidates was drawn from $p(y \mid x)$, the others from $p(y)$,
+# and by Bayes' rule the right one is $j$ with probability proportional to $p(y_j \mid x) / p(y_j)$. So the best score
+# is $\log p(y \mid x) - \log p(y)$, plus anything that depends on $x$ alone. The mean of that difference over true
+# pairs is the **mutual information** $I$ of $x$ and $y$, and what the loss reaches, with *any* score, is a lower bound:
+# $$I(x; y) \;\ge\; \log (K + 1) - \mathcal L \tag{10}$$
+# It has a ceiling built in. A cross-entropy is not negative, so the right side never exceeds $\log (K + 1)$, whatever
+# the pairs know of each other. (Papers that count the positive among $K$ candidates write $\log K$.) For our Gaussian
+# pairs everything is known,
+# $$I = -\tfrac d2 \log (1 - \rho^2) \tag{11}$$
+# and so is the best score. The figure has the bound with the best score and with a learned one, two small encoders and
+# their inner product, for information from 0 to 12 nats. All negatives are the partners of other pairs in the batch.
+# The code also **checks** that the best score has the mean (11) over true pairs.
+
+# %%
+def gaussian_information(rho, d):
+    """Mutual information of gaussian_pairs, eq. (11), nats."""
+    return -d / 2 * math.log(1 - rho**2)                                                          # (11)
+
+
+def best_scores(x, y, rho):
+    """log p(y_j | x_i) - log p(y_j) for all i, j.  (n, d), (n, d) -> (n, n)."""
+    fit_to_x = -(y - rho * x[:, None]).square().sum(2) / (2 * (1 - rho**2))  # (n, n)
+    return fit_to_x + y.square().sum(1) / 2 - x.shape[1] / 2 * math.log(1 - rho**2)
+
+
+def bound(scores):
+    """The right side of eq. (10), in nats.  scores: (n, K + 1, K + 1), true pairs on the diagonals."""
+    n, candidates, _ = scores.shape
+    target = torch.arange(candidates).expand(n, -1)
+    return math.log(candidates) - F.cross_entropy(scores.transpose(1, 2), target)                 # (10)
+
+
+def learn_scores(rho, d, candidates, *, steps, generator):
+    """Train two encoders by InfoNCE on fresh pairs; returns the bound on fresh pairs, mean of 20 batches."""
+    torch.manual_seed(0)
+    encoders = nn.ModuleList(nn.Sequential(nn.Linear(d, 64), nn.ReLU(), nn.Linear(64, 32)) for _ in range(2))
+    opt, found = torch.optim.Adam(encoders.parameters(), lr=3e-3), []
+    for step in range(steps + 20):
+        x, y = gaussian_pairs(candidates, d, rho, generator)
+        value = bound((encoders[0](x) @ encoders[1](y).T)[None])
+        if step >= steps:
+            found.append(value.item())
+            continue
+        opt.zero_grad()
+        (-value).backward()
+        opt.step()
+    return np.mean(found)
+
+
+d_info, generator = 8, torch.Generator().manual_seed(3)
+informations = torch.linspace(0, 12, 13)
+fig, ax = plt.subplots(figsize=(7.5, 3.8))
+ax.plot([0, 12], [0, 12], color="#888888", linestyle=":", label="true $I$")
+certified = {}
+for color, candidates in zip(("C0", "C1", "C2", "C3"), (2, 8, 64, 512), strict=True):
+    for information in informations.tolist():
+        rho = math.sqrt(1 - math.exp(-2 * information / d_info))
+        batches = max(1, 1024 // candidates)
+        pairs = gaussian_pairs(batches * candidates, d_info, rho, generator)
+        x, y = (part.view(batches, candidates, -1) for part in pairs)
+        scores = torch.stack([best_scores(a, b, rho) for a, b in zip(x, y, strict=True)])
+        certified[candidates, information] = bound(scores).item()
+        assert abs(scores.diagonal(dim1=1, dim2=2).mean() - gaussian_information(rho, d_info)) < 0.4
+    curve = [certified[candidates, information] for information in informations.tolist()]
+    ax.plot(informations, curve, "o-", color=color, markersize=3.5)
+    ax.plot([0, 12], [math.log(candidates)] * 2, color=color, linewidth=0.8, linestyle="--")
+    ax.text(12.15, curve[-1], f"K = {candidates - 1}", color=color, va="center")
+    assert max(curve) < math.log(candidates) + 1e-5
+    assert all(value < information + 0.4 for information, value in zip(informations, curve, strict=True))
+learned, learned_steps = {}, budget(smoke=5, cpu=200, gpu=2_000)
+for information in (2.0, 5.0, 10.0):
+    rho = math.sqrt(1 - math.exp(-2 * information / d_info))
+    learned[information] = learn_scores(rho, d_info, 512, steps=learned_steps, generator=generator)
+ax.plot(learned.keys(), learned.values(), "k^", markersize=7, label="learned score, K = 511")
+ax.set(xlabel="true mutual information $I$ (nats)", ylabel="$\\log(K + 1) - \\mathcal{L}$ (nats)", xlim=(0, 13.4),
+       title="The bound saturates at $\\log(K + 1)$ (dashed)")
+ax.legend(loc="upper left")
+plt.show()
+print("at I = 12 nats:", ", ".join(f"K = {n - 1}: {certified[n, 12.0]:.2f} of at most {math.log(n):.2f}"
+                                   for n in (2, 8, 64, 512)))
+record(bound_at_12_nats=certified[512, 12.0], unit=f"nats certified of 12, K = 511, at most {math.log(512):.2f}")
+
+# %% [markdown]
+# A curve follows the dotted line as long as its ceiling is far away, and bends well before it gets there: the bound is
+# tight only where $\log (K + 1)$ is well above $I$. So to *see* $I$ nats it takes more than $e^I$ candidates, and since
+# in (11) the information of independent coordinates adds up, $I$ grows with $d$ and $K$ must grow exponentially. This
+# is section 3 again, in nats. No cleverer bound escapes: any lower bound that holds with high confidence for every
+# distribution is at most of the order of the logarithm of the number of samples (McAllester & Stratos 2020). The
+# triangles are learned scores, and lie below the best one. A large bound is not the aim in any case. Two shifted copies
+# of a digit share nearly every pixel, and a network that encodes them all has the most information and the least
+# insight; what makes a representation useful is also what the views do *not* share.
+#
+# ## 5 Cosine and temperature
+#
+# From here on embeddings live on the unit sphere, and the score of a pair is its cosine over a **temperature** $\tau$.
+# On the sphere nobody can lower the loss by blowing everything up, and the energy of section 1 is back in disguise:
+# $\lVert z - z' \rVert^2 = 2 - 2\, z \cdot z'$. Two forms are used in what follows. With a *stored* set of negatives
+# $n_1 \dots n_K$ for a query $q$ and its positive $k$ (He et al. 2020),
+# $$\mathcal L(q) = -\log \frac{e^{q \cdot k / \tau}}{e^{q \cdot k / \tau} + \sum_{j=1}^K e^{q \cdot n_j / \tau}}
+# \tag{12}$$
+# and with the *batch itself* as the stock, 2B views of which each has one partner $i^+$ and $2B - 2$ negatives
+# (NT-Xent, Chen et al. 2020),
+# $$\mathcal L = -\frac{1}{2B} \sum_{i=1}^{2B} \log
+# \frac{e^{z_i \cdot z_{i^+} / \tau}}{\sum_{j \ne i} e^{z_i \cdot z_j / \tau}} \tag{13}$$
+# Who pulls and who pushes? Call the candidates $z_j$, the positive $z_+$, and write $P_j$ for the softmax weight of
+# candidate $j$. The derivative of the loss of one query in the cosine with candidate $j$ is
+# $$\frac{\partial \mathcal L(q)}{\partial (q \cdot z_j)} = \frac{1}{\tau} \big( P_j - \mathbb 1[j = +] \big) \tag{14}$$
+# so each negative pushes with weight $P_j / \tau$, and the positive pulls with $(1 - P_+)/\tau$, just as much as all
+# the negatives together. Move $q$ on the sphere, and only the part along the sphere counts:
+# $$-\frac{\partial \mathcal L(q)}{\partial q}
+# = \frac{1}{\tau}\,\big(\mathrm{Id} - q q^\top\big) \Big[ z_+ - \sum_j P_j\, z_j \Big] \tag{15}$$
+# **Check** all of it: (13) against a loop over views, (14) and (15) by autograd, the invariances that it must have, and
+# that (12) and (13) are the same thing where they can be.
+
+# %%
+def info_nce(q, k, negatives, tau):
+    """InfoNCE of each q against its own k and K shared negatives, van den Oord et al. 2018, He et al. 2020, eq. (12).
+
+    q, k: (B, d); negatives: (K, d).  Rows are normalised here, so scores are cosines / tau.  Returns nats, ().
+    """
+    q, k, negatives = (F.normalize(z, dim=1) for z in (q, k, negatives))
+    positive = (q * k).sum(1, keepdim=True)  # (B, 1)
+    scores = torch.cat([positive, q @ negatives.T], 1) / tau  # (B, 1 + K), the right answer in column 0
+    return F.cross_entropy(scores, torch.zeros(len(q), dtype=torch.long, device=q.device))        # (12)
+
+
+def nt_xent(z1, z2, tau):
+    """The loss of SimCLR, Chen et al. 2020, eq. (13): find the other view among 2B - 1.  z1, z2: (B, d).  Nats, ()."""
+    B = len(z1)
+    z = F.normalize(torch.cat([z1, z2]), dim=1) / math.sqrt(tau)  # (2B, d), so that one product makes cosines / tau
+    scores = (z @ z.T).fill_diagonal_(-math.inf)  # (2B, 2B): nobody is compared with itself
+    partner = torch.arange(2 * B, device=z.device).roll(B)  # row i and row i + B are a pair
+    return F.cross_entropy(scores, partner)                                                       # (13)
+
+
+def random_sphere(n, d, seed):
+    """n points on the unit sphere in R^d, float64."""
+    return F.normalize(torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64), dim=1)
+
+
+B, d, tau = 6, 5, 0.3
+z1, z2 = random_sphere(B, d, 0), random_sphere(B, d, 1)
+z, by_hand = torch.cat([z1, z2]), 0.0
+for i in range(2 * B):
+    others = [j for j in range(2 * B) if j != i]
+    by_hand += torch.logsumexp(z[others] @ z[i] / tau, 0) - z[i] @ z[(i + B) % (2 * B)] / tau
+assert torch.allclose(nt_xent(z1, z2, tau), by_hand / (2 * B))
+turn = torch.linalg.qr(torch.randn(d, d, generator=torch.Generator().manual_seed(2), dtype=torch.float64))[0]
+same_value = [nt_xent(z2, z1, tau), nt_xent(7 * z1, 0.1 * z2, tau), nt_xent(z1 @ turn, z2 @ turn, tau)]
+assert all(torch.allclose(value, nt_xent(z1, z2, tau)) for value in same_value)
+per_view = [info_nce(z[[i]], z[[(i + B) % (2 * B)]], z[[j for j in range(2 * B) if j % B != i % B]], tau)
+            for i in range(2 * B)]
+assert torch.allclose(torch.stack(per_view).mean(), nt_xent(z1, z2, tau))
+
+q, candidates = random_sphere(1, d, 3)[0].requires_grad_(), random_sphere(9, d, 4)  # candidate 0 is the positive
+cosines = (candidates @ q).detach().requires_grad_()
+P = (cosines / tau).softmax(0).detach()
+(slope,) = torch.autograd.grad(-(cosines / tau).log_softmax(0)[0], cosines)
+assert torch.allclose(slope, (P - torch.eye(9, dtype=torch.float64)[0]) / tau)                    # (14)
+(slope,) = torch.autograd.grad(info_nce(q[None], candidates[:1], candidates[1:], tau), q)
+pull = candidates[0] - P @ candidates
+assert torch.allclose(-slope, (pull - (pull @ q) * q).detach() / tau)                             # (15)
+print(f"(13) = {nt_xent(z1, z2, tau):.6f} nats, the same by a loop, by (12), with views exchanged, scaled or turned")
+print(f"(14), (15) hold; the positive pulls with {(1 - P[0]) / tau:.4f}, all negatives with {P[1:].sum() / tau:.4f}")
+
+# %% [markdown]
+# By (14) the temperature decides *which* negatives push. The figure takes one query, a positive at cosine 0.8 and 511
+# random negatives in 32 dimensions. On the left is the weight of each negative over its cosine, for four temperatures;
+# on the right, how many negatives share the push, counted by $e^{\text{entropy}}$ of their weights, and how much push
+# there is.
+
+# %%
+def push_weights(cosines, positive, tau):
+    """Softmax weights of (12): the negatives' (K,) and the positive's, ().  cosines: (K,)."""
+    P = (torch.cat([cosines.new_tensor([positive]), cosines]) / tau).softmax(0)
+    return P[1:], P[0]
+
+
+def how_many(weights):
+    """exp(entropy) of weights (K,): K if all are equal, 1 if one has everything."""
+    share = weights / weights.sum()
+    return torch.special.entr(share).sum().exp().item()
+
+
+K = 511
+cosines = (random_sphere(K, 32, 5) @ random_sphere(1, 32, 6)[0]).sort().values
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 3.4))
+for shade, tau in zip((0.35, 0.55, 0.75, 0.95), (1.0, 0.3, 0.1, 0.03), strict=True):
+    weights, positive = push_weights(cosines, 0.8, tau)
+    color = plt.cm.Oranges(shade)
+    share = weights / weights.sum()
+    left.plot(cosines, share, ".-", color=color, markersize=4, linewidth=0.8, label=f"$\\tau$ = {tau}")
+    print(f"tau = {tau:4}: the 10 hardest of {K} negatives have {share[-10:].sum():6.1%} of the push, "
+          f"which {how_many(weights):5.1f} share; 1 - P_+ = {1 - positive:.2g}")
+left.set(yscale="log", ylim=(1e-7, 1), xlabel="cosine of negative and query", ylabel="share of the push",
+         title="Who pushes")
+left.legend()
+taus = torch.logspace(-2, 0.5, 60, dtype=torch.float64)
+sharing = [how_many(push_weights(cosines, 0.8, tau)[0]) for tau in taus]
+force = [((1 - push_weights(cosines, 0.8, tau)[1]) / tau).item() for tau in taus]
+right.plot(taus, sharing, color="C3", label="negatives that share the push")
+right.plot(taus, force, "--", color="#333333", label="all push together, $(1 - P_+)/\\tau$")
+right.set(xscale="log", yscale="log", ylim=(1e-3, 1e3), xlabel="temperature $\\tau$",
+          ylabel="number of negatives; push", title="How many, and how strongly")
+right.set_xticks([0.01, 0.03, 0.1, 0.3, 1, 3], ["0.01", "0.03", "0.1", "0.3", "1", "3"])
+right.minorticks_off()
+right.legend(loc="lower right")
+plt.show()
+assert sharing[0] < 3
+assert sharing[-1] > 0.9 * K
+assert sharing == sorted(sharing)
+
+# %% [markdown]
+# At $\tau = 1$ the loss hardly distinguishes between negatives: nearly all push alike, and what they do together is to
+# spread everything evenly. At 0.03 a handful has nearly everything: the loss looks only at the query's nearest
+# neighbours. The dashed line shows why neither end is good. Too warm, and every push is weak; too cold, and a query
+# whose positive is already nearest gets no push at all. The values in use lie in between, from about 0.05 to 0.5. And
+# the nearest neighbour of a digit, by a good embedding, is another image of the *same digit*: a cold loss spends its
+# push on just these false negatives. Wang and Liu (2021) call the choice of $\tau$ a dilemma between spreading out and
+# tolerating what is alike.
+#
+# **Play.** The circle is $d = 2$. The query (black) has one positive and some negatives; their size is their weight.
+# The arrow is minus the gradient (15); its length is in the title. Bring the positive from 60 down to 20 degrees. The
+# negatives on that side stay where they are, and the query turns its back on its own positive. Then put the positive at
+# 180 degrees, where its pull has no part along the circle, take seed 2, and change the temperature: why does the force
+# change its sign?
+
+# %%
+def temperature_game(tau=0.2, positive_at=60, K=12, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    angles = torch.rand(60, generator=generator, dtype=torch.float64)[:K] * 2 * math.pi
+    place = torch.cat([torch.tensor([math.radians(positive_at)], dtype=torch.float64), angles])
+    points = torch.stack([place.cos(), place.sin()], 1)  # (1 + K, 2), the positive first
+    q = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    loss = info_nce(q[None], points[:1], points[1:], tau)
+    (slope,) = torch.autograd.grad(loss, q)
+    cosines = points @ q.detach()
+    P = (cosines / tau).softmax(0)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7), gridspec_kw={"width_ratios": [1, 1.3]})
+    left.add_patch(plt.Circle((0, 0), 1, fill=False, color="#BBBBBB"))
+    left.scatter(*points[1:].T, s=20 + 500 * P[1:], color="C3", alpha=0.6)
+    left.plot(*points[0], "*", color="C2", markersize=15)
+    left.plot(1, 0, "o", color="black", markersize=8)
+    push = -slope[1].item()  # along the sphere; the radial part is 0 by (15)
+    length = math.copysign(min(1.1, abs(push) / 4), push)
+    left.annotate("", (1, length), (1, 0), arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 1.8})
+    left.set(xlim=(-1.25, 1.45), ylim=(-1.25, 1.25), aspect="equal", title=f"force on the query {push:+.2f}")
+    left.set_axis_off()
+    grid = torch.linspace(-1, 1, 200, dtype=torch.float64)
+    right.plot(grid, (grid / tau - torch.logsumexp(cosines / tau, 0)).exp(), color="#AAAAAA", linewidth=1)
+    right.vlines(cosines[1:], 1e-13, P[1:], color="C3", linewidth=1)
+    right.plot(cosines[1:], P[1:], "o", color="C3", label="negatives")
+    right.plot(cosines[0], P[0], "*", color="C2", markersize=13, label="positive")
+    lowest = max(1e-12, min(1e-5, P[0].item() / 3))  # keeps the positive in view where the softmax is cold
+    right.set(yscale="log", ylim=(lowest, 2), xlim=(-1.05, 1.08), xlabel="cosine with the query", ylabel="weight $P_j$",
+              title=f"loss {loss.item():.2f} nats; {how_many(P[1:]):.1f} negatives share the push")
+    right.minorticks_off()
+    right.legend(loc="upper left")
+    return fig
+
+
+explore(temperature_game, tau=[0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0], positive_at=(0, 180, 5), K=(1, 60),
+        seed=(0, 9))
+
+# %% [markdown]
+# ## 6 Collapse, with and without negatives
+#
+# Now away with the labels. Take a batch of images, shift each at random, twice, and call the two results a pair. Here
+# the only thing known about the two is that they were one image; everything else in the batch is a negative. If all
+# embeddings were the same point, all $2B - 1$ candidates of (13) would be equal, and
+# $$\mathcal L_{\text{collapse}} = \log (2B - 1) \tag{16}$$
+# whatever $\tau$. That is also what pure guessing scores, so *a run whose loss sits at (16) has collapsed or not
+# begun*. Look at the embeddings themselves, too. Unit vectors spread over the sphere have a standard deviation of
+# $1/\sqrt d$ in each coordinate, collapsed ones 0. A subtler failure keeps the spread but uses few directions. With
+# $\sigma_i$ the singular values of the centred embeddings and $w_i = \sigma_i / \sum_j \sigma_j$, the **effective
+# rank** (Roy & Vetterli 2007)
+# $$r = \exp\Big(-\sum_i w_i \log w_i\Big) \tag{17}$$
+# counts the directions in use. Four runs of one small net: pulled only; NT-Xent; and a surprise. **SimSiam** (Chen & He
+# 2021; before it BYOL, Grill et al. 2020) has no negatives at all. From the $z_1$ of one view a small predictor makes a
+# guess $\hat z_1$ of the other view's $z_2$, which is treated as a constant ("stop-gradient", sg), and vice versa:
+# $$\mathcal L = -\tfrac12\,\mathbb E\big[ \cos(\hat z_1, \mathrm{sg}(z_2)) + \cos(\hat z_2, \mathrm{sg}(z_1)) \big]
+# \tag{18}$$
+# The fourth run will be the same without the stop-gradient. First the pieces and their **check**: (16) for three batch
+# sizes and two temperatures, and both measures on points whose spread and rank are known.
+
+# %%
+def shifted(x, *, generator, reach=4):
+    """Each image moved by its own whole number of pixels, at most reach each way; black comes in.  (B, 1, 28, 28)."""
+    B, _, H, W = x.shape
+    padded = F.pad(x[:, 0], (reach,) * 4)  # (B, H + 2 reach, W + 2 reach)
+    top, left = (torch.randint(2 * reach + 1, (B, 1, 1), generator=generator).to(x.device) for _ in range(2))
+    rows, columns = top + torch.arange(H, device=x.device)[:, None], left + torch.arange(W, device=x.device)
+    return padded[torch.arange(B, device=x.device)[:, None, None], rows, columns][:, None]  # (B, 1, H, W)
+
+
+def effective_rank(z):
+    """How many directions the embeddings use, eq. (17), Roy & Vetterli 2007.  z: (n, d) -> float in [1, d]."""
+    sigma = torch.linalg.svdvals((z - z.mean(0)).double())
+    return torch.special.entr(sigma / sigma.sum()).sum().exp().item()                             # (17)
+
+
+def spread_out(z):
+    """Standard deviation of the normalised embeddings times sqrt(d): 1 if spread over the sphere, 0 if collapsed."""
+    return (F.normalize(z, dim=1).std(0).square().mean().sqrt() * math.sqrt(z.shape[1])).item()
+
+
+def simsiam_loss(z1, z2, predict, *, stop=True):
+    """Eq. (18), Chen & He 2021, from embeddings (B, d) and the predictor, (B, d) -> (B, d)."""
+    target1, target2 = (z1.detach(), z2.detach()) if stop else (z1, z2)
+    cosines = F.cosine_similarity(predict(z1), target2) + F.cosine_similarity(predict(z2), target1)  # (B,)
+    return -cosines.mean() / 2                                                                    # (18)
+
+
+def train_small(kind, *, steps, dim=32, batch_size=128, tau=0.2, seed=0):
+    """A small net trained on pairs of shifted digits.  kind: "pull only", "NT-Xent", "SimSiam", "SimSiam without sg".
+
+    Returns the net (0 steps: untrained) and, a row for each of about 25 moments, (step, loss of the batch before the
+    step, spread, effective rank), both of 1,000 test digits after it.
+    """
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.BatchNorm1d(256), nn.ReLU(), nn.Linear(256, dim))
+    predict = nn.Sequential(nn.Linear(dim, 64), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, dim))
+    net, predict = net.to(device), predict.to(device)
+    opt = torch.optim.Adam([*net.parameters(), *predict.parameters()], lr=2e-3)
+    generator, log = torch.Generator().manual_seed(seed), []
+    for step in range(1, steps + 1):
+        rows = torch.randint(len(x_train), (batch_size,), generator=generator).to(device)
+        both = shifted(x_train[rows].repeat(2, 1, 1, 1), generator=generator)  # rows i and i + B are a pair
+        z1, z2 = net(both).chunk(2)
+        if kind == "NT-Xent":
+            objective = nt_xent(z1, z2, tau)
+        elif kind == "pull only":
+            objective = alignment(z1, z2)
+        else:
+            objective = simsiam_loss(z1, z2, predict, stop=kind == "SimSiam")
+        opt.zero_grad()
+        objective.backward()
+        opt.step()
+        if step == 1 or step % max(1, steps // 25) == 0:
+            with torch.no_grad():
+                z = net.eval()(x_test[:1000])
+                net.train()
+            log.append((step, objective.item(), spread_out(z), effective_rank(F.normalize(z, dim=1))))
+    return net.eval(), np.array(log)
+
+
+def alignment(z1, z2):
+    """Mean squared distance of the two views on the sphere, Wang & Isola 2020, eq. (19).  (n, d) each -> (), in [0, 4].
+
+    Rows are normalised here.
+    """
+    return (F.normalize(z1, dim=1) - F.normalize(z2, dim=1)).square().sum(1).mean()               # (19)
+
+
+def uniformity(z, t=2):
+    """Log of the mean Gaussian potential over all pairs, Wang & Isola 2020, eq. (20).  z: (n, d) -> (), in [-4t, 0].
+
+    Rows are normalised here.  Takes memory for n (n - 1) / 2 distances.
+    """
+    return torch.pdist(F.normalize(z, dim=1)).square().mul(-t).exp().mean().log()                 # (20)
+
+
+for B in (2, 64, 256):
+    equal = torch.ones(B, 8, dtype=torch.float64)
+    assert all(abs(nt_xent(equal, equal, tau).item() - math.log(2 * B - 1)) < 1e-9 for tau in (0.05, 1.0))  # (16)
+z = random_sphere(4_000, 16, 7)
+flat = z * (torch.arange(16) < 3)
+print(f"4,000 random points in 16 dimensions: spread {spread_out(z):.3f}, rank {effective_rank(z):.2f}; "
+      f"13 coordinates set to zero: rank {effective_rank(flat):.2f}")
+assert abs(spread_out(z) - 1) < 0.02
+assert abs(effective_rank(z) - 16) < 0.2
+assert abs(effective_rank(flat) - 3) < 0.05
+
+# %% [markdown]
+# Now the four runs. Left, the spread; in the middle, the effective rank; right, the loss of NT-Xent beside (16).
+
+# %%
+kinds = {"pull only": "#888888", "NT-Xent": "C1", "SimSiam": "C0", "SimSiam without sg": "C3"}
+collapse_steps = budget(smoke=25, cpu=200, gpu=2_000)
+small = {kind: train_small(kind, steps=collapse_steps) for kind in kinds}
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.2))
+for kind, color in kinds.items():
+    log = small[kind][1]
+    for ax, column in zip(axes[:2], (2, 3), strict=True):
+        ax.plot(log[:, 0], log[:, column], color=color, label=kind)
+axes[2].plot(small["NT-Xent"][1][:, 0], small["NT-Xent"][1][:, 1], color="C1")
+axes[2].axhline(math.log(255), color="#555555", linestyle="--", linewidth=1)
+axes[2].text(collapse_steps, math.log(255) - 0.06, "collapse: $\\log(2B - 1)$", va="top", ha="right")
+axes[0].set(xlabel="step", ylabel="spread ($\\sqrt{d}\\,\\times$ std of $z$)", ylim=(-0.03, 1.05),
+            title="1: spread out; 0: one point")
+axes[1].set(xlabel="step", ylabel="effective rank", title="Directions in use, of 32", ylim=(0, 32))
+axes[2].set(xlabel="step", ylabel="NT-Xent loss (nats)", title="B = 128, $\\tau$ = 0.2")
+axes[1].legend(fontsize=9, loc="lower left")
+plt.show()
+embedded = {"pixels": x_test[:2000].flatten(1)}
+with torch.no_grad():
+    embedded |= {kind: net(x_test[:2000]) for kind, (net, _) in small.items()}
+for kind, z in embedded.items():
+    z = F.normalize(z, dim=1)
+    nearest = (z @ z.T).fill_diagonal_(-1).argmax(1).cpu()
+    agree = (test_labels[:2000][nearest] == test_labels[:2000]).float().mean()
+    print(f"{kind + ':':20} the nearest of 2,000 is the same digit: {agree:.1%}"
+          + (f"; spread {small[kind][1][-1, 2]:.3f}, rank {small[kind][1][-1, 3]:.1f}" if kind in small else ""))
+record(collapse_spread=small["pull only"][1][-1, 2], unit="spread of z, pulled only (1: whole sphere)")
+record(nt_xent_spread=small["NT-Xent"][1][-1, 2], unit="spread of z, NT-Xent")
+record(simsiam_spread=small["SimSiam"][1][-1, 2], unit="spread of z, SimSiam")
+
+# %% [markdown]
+# The grey run repeats section 1 on the sphere: everything drifts to one point. NT-Xent goes the other way, to nearly
+# the full spread within a few dozen steps, and its loss leaves (16) at once. SimSiam has not one negative and recovers
+# from its first dip all the same; take the stop-gradient away and it does not. So negatives are *one* way not to
+# collapse. The other works by an imbalance between the two branches, which has been analysed for linear nets (Tian et
+# al. 2021) and is less easily stated than "push up there". The middle panel holds a trap. The collapsed run has the
+# *highest* rank: (17) is taken after centring and does not see size, and what is left around the one point has many
+# directions and no extent. Conversely, the spread does not see that NT-Xent uses only about half of its directions.
+# Read both.
+#
+# The printed neighbours put all this in its place. The pixels find the same digit more often than any of these small
+# nets, and even the collapsed net finds it often, because cosines can be compared to any number of decimals. Not
+# collapsing is where learning can begin; sections 7 and 11 are about getting ahead of the pixels.
+#
+# Wang and Isola (2020) turned the two halves of (13) into two numbers that can be measured for *any* embedding.
+# **Alignment** is how far apart the views of one image are, **uniformity** how evenly all images cover the sphere, the
+# log of the mean of a Gaussian potential over all pairs of them:
+# $$\mathcal A = \mathbb E\, \lVert z_1 - z_2 \rVert^2, \tag{19}$$
+# $$\mathcal U = \log \mathbb E_{z, z'}\, e^{-2 \lVert z - z' \rVert^2} \tag{20}$$
+# Both are better the lower they are. Collapse is perfect alignment ($\mathcal A = 0$) with the worst uniformity
+# ($\mathcal U = 0$). Points spread evenly over a *circle* reach a value that can be written down, with the Bessel
+# function $I_0$:
+# $$\mathcal U_{\text{circle}} = \log \frac{1}{2\pi}\int_0^{2\pi} e^{-4 (1 - \cos t)}\, dt = -4 + \log I_0(4) \tag{21}$$
+# The code of both stands above. **Check** (21) and the limits, and then draw it: the small net again with $d = 2$, so
+# that its sphere is a circle. Dots are test digits coloured by class as in section 2, pushed outwards a little at
+# random so that they do not hide each other; the grey band inside is their density along the circle.
+
+# %%
+even = torch.arange(2_000, dtype=torch.float64) * (2 * math.pi / 2_000)
+even = torch.stack([even.cos(), even.sin()], 1)
+on_circle = -4 + math.log(torch.special.i0(torch.tensor(4.0, dtype=torch.float64)))                # (21)
+assert abs(uniformity(even).item() - on_circle) < 3e-3
+assert abs(uniformity(even[:1].repeat(9, 1)).item()) < 1e-12
+assert abs(alignment(even, -3 * even) - 4) < 1e-12
+assert alignment(even, 2 * even) < 1e-12
+print(f"even points on a circle: uniformity {uniformity(even):.4f}, by (21) {on_circle:.4f}")
+views = [shifted(x_test[:1000], generator=torch.Generator().manual_seed(seed)) for seed in (1, 2)]
+circle_nets = {
+    "untrained": train_small("pull only", steps=0, dim=2)[0],
+    "pull only": train_small("pull only", steps=collapse_steps, dim=2)[0],
+    "NT-Xent": train_small("NT-Xent", steps=2 * collapse_steps, dim=2)[0],
+}
+fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.9))
+jitter = 1 + 0.22 * torch.rand(1000, generator=torch.Generator().manual_seed(0))
+for ax, (name, net) in zip(axes, circle_nets.items(), strict=True):
+    with torch.no_grad():
+        z1, z2 = (F.normalize(net(view), dim=1).cpu() for view in views)
+    a, u = alignment(z1, z2).item(), uniformity(z1).item()
+    counts, edges = np.histogram(torch.atan2(z1[:, 1], z1[:, 0]).numpy(), bins=60, range=(-math.pi, math.pi))
+    radius = 0.94 - 0.75 * np.repeat(counts, 2) / counts.max()
+    turn = np.repeat(edges, 2)[1:-1]
+    ax.fill(np.append(radius * np.cos(turn), 0.94 * np.cos(np.linspace(math.pi, -math.pi, 200))),
+            np.append(radius * np.sin(turn), 0.94 * np.sin(np.linspace(math.pi, -math.pi, 200))), color="#BBBBBB")
+    ax.scatter(*(z1 * jitter[:, None]).T, c=test_labels[:1000], cmap="tab10", vmin=-0.5, vmax=9.5, s=5)
+    ax.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", title=f"{name}\nalignment {a:.3f}, uniformity {u:.2f}")
+    ax.set_axis_off()
+plt.show()
+record(circle_uniformity=u, unit=f"log potential, NT-Xent on the circle; evenly spread it is {on_circle:.3f}")
+
+# %% [markdown]
+# The untrained net does not have both. This one covers part of the circle, but the two views of an image land in places
+# that have little to do with each other (evenly spread and unrelated points have $\mathcal A = 2$); another seed may
+# give a clump, in which the views agree because everything does. Pulled only, the views agree, and so does everything
+# else. With NT-Xent both numbers become good together, and here is the point of the whole enterprise: nobody told the
+# net about digits, but some digits keep to an arc of their own. To have the views together *and* all images apart, on a
+# circle with little room, images that look alike must lie side by side. The band also shows that even coverage is a
+# goal and not a guarantee.
+
+# %% [markdown]
+# PART B GOES HERE
+
+# %% [markdown]
+# ## Results
+#
+# The rest of what this notebook measured. (The other records stand where they were made.)
+
+# %%
+record(toy_gain=success[512, 64][0] - success[1, 64][0], unit="cosine gained by K = 512 over K = 1, d = 64")
+record(bound_learned_5=learned[5.0], unit="nats certified of 5, learned score, K = 511")
+record(nt_xent_rank=small["NT-Xent"][1][-1, 3], unit="directions in use of 32, NT-Xent")
+record(simsiam_rank=small["SimSiam"][1][-1, 3], unit="directions in use of 32, SimSiam")
+
+# %% [markdown]
+# ## Takeaways
+#
+# - Pulling alone collapses, because a constant is its optimum. Something has to push: other images, or a trick that
+#   makes the constant unreachable in practice.
+# - A negative that is already far away teaches little or nothing. In high dimension nearly all random ones are, so
+#   either there are very many of them or they are chosen near.
+# - NCE turns an integral into a classification. InfoNCE turns mutual information into one, and its ceiling is the
+#   logarithm of the number of candidates.
+# - In NT-Xent the softmax weights are the forces. The temperature decides how many negatives share the push: all of
+#   them when it is warm, the nearest few when it is cold.
+# - Watch the loss against $\log(2B - 1)$, the spread against 1, and the effective rank. All three are cheap.
+# - What the two views do not share is what the network may forget, so the augmentation is where a person says what
+#   matters. How well it was said is measured with few labels, beside the pixels and beside a random network.
+#
+# ## Exercises
+#
+# 1. In `tug_of_war`, replace the margin by a push $1/D$ that never ends. Do the groups still find an equilibrium? What
+#    does their distance depend on?
+# 2. Train the Siamese net of section 2 on pairs of *shifted copies* instead of labels. Which digits share an island?
+# 3. Simplify (6) for large $K$: show that $\sin \alpha_K \approx K^{-1/(d-1)}$ up to a factor that depends on $d$ only,
+#    and read off how many negatives it takes to halve the sine.
+# 4. Repeat the toy of section 3 with a rotation between $x$ and $y$, and measure the cosine with that rotation. With
+#    plain gradient descent it must behave the same: why? What does Adam change?
+# 5. Give `fit_nce` noise of the same shape as the data, with the centre moved by 3. What happens to the error of $c$?
+#    What if the noise is a histogram of the data?
+# 6. Leave the $y$ terms out of `best_scores`, $\log p(y \mid x)$ alone. By how much does the bound fall, and why does
+#    it not become wrong?
+# 7. Compute the loss (13) of perfect alignment with $B$ images spread evenly over a circle. At which $\tau$ is it
+#    halfway between 0 and (16) for $B = 128$?
+# 8. Take the batch norm out of `train_small` for SimSiam, from the net, from the predictor, from both. When does it
+#    collapse? Give the predictor ten times the learning rate; does that help?
+# 9. In `nt_xent`, give false negatives (images of the same digit, by their labels) weight 0. What becomes of the share
+#    of equal neighbours in section 6? (Supervised contrastive learning goes further and makes them positives.)
+#
+# ## References
+#
+# - J. Bromley, I. Guyon, Y. LeCun, E. Sackinger, R. Shah (1993). Signature verification using a "Siamese" time delay
+#   neural network. *NIPS*.
+# - P. Y. Simard, D. Steinkraus, J. C. Platt (2003). Best practices for convolutional neural networks applied to visual
+#   document analysis. *ICDAR*.
+# - R. Hadsell, S. Chopra, Y. LeCun (2006). Dimensionality reduction by learning an invariant mapping. *CVPR*.
+# - O. Roy, M. Vetterli (2007). The effective rank: a measure of effective dimensionality. *EUSIPCO*.
+# - M. Gutmann, A. Hyvarinen (2010). Noise-contrastive estimation: a new estimation principle for unnormalized
+#   statistical models. *AISTATS*.
+# - M. U. Gutmann, A. Hyvarinen (2012). Noise-contrastive estimation of unnormalized statistical models, with
+#   applications to natural image statistics. *JMLR* 13, 307-361.
+# - A. van den Oord, Y. Li, O. Vinyals (2018). Representation learning with contrastive predictive coding.
+#   arXiv:1807.03748.
+# - D. McAllester, K. Stratos (2020). Formal limitations on the measurement of mutual information. *AISTATS*.
+#   arXiv:1811.04251.
+# - T. Chen, S. Kornblith, M. Norouzi, G. Hinton (2020). A simple framework for contrastive learning of visual
+#   representations. *ICML*. arXiv:2002.05709.
+# - K. He, H. Fan, Y. Wu, S. Xie, R. Girshick (2020). Momentum contrast for unsupervised visual representation learning.
+#   *CVPR*. arXiv:1911.05722.
+# - T. Wang, P. Isola (2020). Understanding contrastive representation learning through alignment and uniformity on the
+#   hypersphere. *ICML*. arXiv:2005.10242.
+# - I. Misra, L. van der Maaten (2020). Self-supervised learning of pretext-invariant representations. *CVPR*.
+#   arXiv:1912.01991.
+# - J.-B. Grill, F. Strub, F. Altche, C. Tallec, P. H. Richemond, E. Buchatskaya, C. Doersch, B. A. Pires, Z. D. Guo, M.
+#   G. Azar, B. Piot, K. Kavukcuoglu, R. Munos, M. Valko (2020). Bootstrap your own latent: a new approach to
+#   self-supervised learning. *NeurIPS*. arXiv:2006.07733.
+# - X. Chen, K. He (2021). Exploring simple Siamese representation learning. *CVPR*. arXiv:2011.10566.
+# - Y. Tian, X. Chen, S. Ganguli (2021). Understanding self-supervised learning dynamics without contrastive pairs.
+#   *ICML*. arXiv:2102.06810.
+# - F. Wang, H. Liu (2021). Understanding the behaviour of contrastive loss. *CVPR*. arXiv:2012.09740.
+# - O. Chehab, A. Gramfort, A. Hyvarinen (2022). The optimal noise in noise-contrastive learning is not what you think.
+#   *UAI*. arXiv:2203.01110.
