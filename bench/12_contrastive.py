@@ -187,7 +187,7 @@ def other_row(name, run, random, where):
         f"{len(found[1])} subsets / the untrained network's better read-out. Right with 1, 10, 100 %: "
         f"{_spread(found[1])}, {_spread(found[10])}, {found[100][0]:.2f}; 20 nearest neighbours {found['knn'][0]:.2f} %"
     )
-    return row(f"12-{name}", what, 100 - statistics.mean(found[1]), 100 - random[1][0], target="", unit="% wrong")
+    return row(f"12-{name}", what, 100 - statistics.mean(found[1]), 100 - random[1][0], target="reported", unit="% wrong")
 
 
 # ---------------------------------------------------------------- fine-tuning

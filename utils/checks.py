@@ -91,13 +91,15 @@ def _after_cell(result):
     error = result.error_in_exec
     if error is None or isinstance(error, NotImplementedError):  # all was well, or the task is not done yet
         return
-    expected = {name: v for name, v in _lab.checks[_now.name]["values"].items() if name not in _now.right}
-    if not expected:
+    missing = {name: v["hint"] for name, v in _lab.checks[_now.name]["values"].items() if name not in _now.right}
+    if not missing:
         return
     message = f"not compared: the cell stopped with {type(error).__name__}"
-    lines = [f"FAIL  {name}: {message}\n      hint: {value['hint']}" for name, value in expected.items()]
-    rows = [_row(False, name, message, value["hint"]) for name, value in expected.items()]
-    _show("\n".join(lines), f'<div style="font-size:90%;line-height:1.5">{"".join(rows)}</div>')
+    lines = [f"FAIL  {name}: {message}\n      hint: {hint}" for name, hint in missing.items()]
+    rows = [_row(False, name, message, hint) for name, hint in missing.items()]
+    _now.right |= dict.fromkeys(missing, False)  # what passed before the error counts, here as in the grade
+    summary, bar = _completed()
+    _show("\n".join([*lines, summary]), f'<div style="font-size:90%;line-height:1.5">{"".join(rows)}{bar}</div>')
 
 
 def fresh(*shape):
@@ -228,11 +230,17 @@ def _badge(published):
         rich.append(_row(right, name, message, hint))
     text, rich = "\n".join(lines), "".join(rich)
     if len(_now.right) == len(known["values"]):  # the last value of this check
-        points = known["points"] * sum(_now.right.values()) / len(_now.right)
-        _lab.best[_now.name] = max(points, _lab.best.get(_now.name, 0.0))
-        summary, bar = _progress(f"{_now.name}: {points:g} of {known['points']:g} points")
+        summary, bar = _completed()
         text, rich = f"{text}\n{summary}", rich + bar
     return text, f'<div style="font-size:90%;line-height:1.5">{rich}</div>'
+
+
+def _completed():
+    """The points of the check that is through: kept, and shown with the line of points so far."""
+    most = _lab.checks[_now.name]["points"]
+    points = most * sum(_now.right.values()) / len(_now.right)
+    _lab.best[_now.name] = max(points, _lab.best.get(_now.name, 0.0))
+    return _progress(f"{_now.name}: {points:g} of {most:g} points")
 
 
 def _row(right, name, message, hint):

@@ -87,7 +87,7 @@ from torch import nn
 from utils.data import digits_split, natural_images
 from utils.device import pick_device
 from utils.plot import DATA, MODEL, show_images, use_style
-from utils.train import budget, budget_name, checkpoint, fit, record
+from utils.train import budget, budget_name, checkpoint, fit, measured, record
 from utils.widgets import explore
 
 use_style()
@@ -1070,7 +1070,1133 @@ def atom_by_atom(atoms_used=4, patch=1):
 explore(atom_by_atom, atoms_used=(0, 12), patch=(0, 40))
 
 # %% [markdown]
-# PART B GOES HERE
+# ## 7 Learning the dictionary
+#
+# The second half needs more letters than there are. These are new, or mean something new from here on:
+#
+# | symbol | code | shape | meaning |
+# |---|---|---|---|
+# | $A$, $B$ | `A`, `B` | (m, m), (n, m) | the two sums of (23), columns $a_j$, $b_j$; no longer the active set |
+# | $\psi$, $\omega$ | | | a Gabor function (section 9); a frequency, in cycles a pixel (sections 9 and 11) |
+# | $W_e, S, \theta$; $T$ | `We, S, theta`; `layers` | (m, n), (m, m), (m,) | LISTA's weights; its layers (section 10) |
+# | $\hat z(x)$ | `predicted` | (B, m) | what PSD's encoder says; $W, b$ and the gains $\gamma$ (`g`) are its weights |
+# | $d_k$, $z_k$, $K$ | `filters`, `maps` | (K, s, s), (B, K, H, W) | filters, their maps, how many (section 11) |
+# | $\sigma$, $N$ | `sigma`, `N` | | a singular value of a product of $N$ matrices (section 14) |
+#
+# So far $D$ was given. Where does it come from? From the same energy. The code of a signal is the $z$ that makes its
+# energy least; the dictionary is the $D$ that makes these least energies small *on average*:
+# $$\min_D\ \operatorname*{mean}_i\, F_D(x_i), \qquad F_D(x) = \min_z\ \tfrac12\lVert x - D z\rVert^2
+# + \lambda \lVert z\rVert_1, \qquad \lVert d_j\rVert \le 1 \tag{21}$$
+# The constraint on the columns is not decoration. For any $c > 1$ the pair $(cD,\ z/c)$ reconstructs exactly what
+# $(D, z)$ does, and pays less:
+# $$E(x,\ z/c;\ c D) = \tfrac12\lVert x - D z\rVert^2 + \frac{\lambda}{c}\,\lVert z\rVert_1 \tag{22}$$
+# Nothing in the first term objects to a large $c$. A dictionary that may grow makes the price of information
+# meaningless, and we are back at section 1: an energy that is low everywhere.
+#
+# With the constraint, alternate. Given a batch, find the codes by FISTA; given the codes, improve $D$. The second step
+# needs neither the signals nor the codes of the past, only two sums over them (Mairal et al. 2009):
+# $$A = \textstyle\sum_i z_i z_i^\top, \qquad B = \sum_i x_i z_i^\top, \qquad
+# \sum_i \tfrac12 \lVert x_i - D z_i\rVert^2
+# = \tfrac12 \operatorname{tr}(D^\top D A) - \operatorname{tr}(D^\top B) + \text{const}
+# \tag{23}$$
+# and in one column, the others held still, this is a parabola with the same curvature $A_{jj}$ in every direction. So
+# the best column in the unit ball is the best column, pulled back to the ball:
+# $$u = d_j + \frac{b_j - D a_j}{A_{jj}}, \qquad d_j \leftarrow \frac{u}{\max(1, \lVert u\rVert)} \tag{24}$$
+# One sweep over the columns costs less than the codes did. Old batches were coded with an older, worse dictionary; the
+# sums forget them slowly. An atom that no code uses would stay for ever, so it starts again as a signal of the batch.
+
+# %%
+def update_dictionary(D, A, B, *, unit=True, positive=False):
+    """One sweep of block coordinate descent over the columns, Mairal et al. 2009, algorithm 2.  D is changed in place.
+
+    D: (n, m); A: (m, m) sum of z z^T; B: (n, m) sum of x z^T.  unit=False leaves the projection out;
+    positive=True keeps every entry of D from becoming negative.
+    """
+    for j in range(D.shape[1]):
+        if A[j, j] > 1e-6:  # else no code has used this atom
+            u = D[:, j] + (B[:, j] - D @ A[:, j]) / A[j, j]
+            u = u.clamp(min=0) if positive else u
+            D[:, j] = u / u.norm().clamp(min=1) if unit else u                                    # (24)
+    return D
+
+
+@torch.no_grad()
+def learn_dictionary(x, m, lam, *, steps, batch_size, generator, unit=True, positive=False, iterations=30,
+                     infer=fista, D=None, watch=None):
+    """Online dictionary learning, Mairal et al. 2009: D (n, m), columns of norm <= 1, from rows x (N, n).
+
+    infer(x, D, lam, steps=iterations): the codes.  D: where to start (m random rows of x if None).
+    watch(step, D, z) is called after each step.
+    """
+    if D is None:
+        D = x[torch.randperm(len(x), generator=generator)[:m]].T.clone()
+        D = D + 1e-3 * torch.randn(D.shape, generator=generator).to(D)
+        D /= D.norm(dim=0)
+    D = D.clone()  # the caller's start stays as it is
+    A, B = x.new_zeros(m, m), x.new_zeros(len(D), m)
+    for step in range(steps):
+        rows = torch.randint(len(x), (batch_size,), generator=generator)
+        batch = x[rows.to(x.device)]
+        z = infer(batch, D, lam, steps=iterations)
+        keep = (step / (step + 1)) ** 3  # section 3.4 of the paper: what older batches still count
+        A.mul_(keep).addmm_(z.T, z, alpha=1 / batch_size)                                         # (23)
+        B.mul_(keep).addmm_(batch.T, z, alpha=1 / batch_size)
+        update_dictionary(D, A, B, unit=unit, positive=positive)
+        if unit and step % 10 == 9 and step < 0.8 * steps:
+            for j in (A.diagonal() < 1e-3 * A.diagonal().mean()).nonzero().flatten().tolist():
+                D[:, j] = batch[j % batch_size] / batch[j % batch_size].norm().clamp(min=1e-6)
+                A[j], A[:, j], B[:, j] = 0, 0, 0
+        if watch is not None:
+            watch(step, D, z)
+    return D
+
+# %% [markdown]
+# **Check** the three formulas on patches: the cheat (22); that the two sums know the error of every $D$ up to a
+# constant (23); and that no column step (24) raises that error, though each has to end in the unit ball.
+
+# %%
+sample = x_patches[:400].double()
+D_start = torch.randn(100, 100, generator=torch.Generator().manual_seed(5)).to(sample)
+D_start /= D_start.norm(dim=0)
+z = fista(sample, D_start, lam, steps=50)
+A, B, D_down = z.T @ z, sample.T @ z, D_start.clone()
+
+
+def missed(D):
+    """Sum over the 400 patches of the squared error, halved."""
+    return (sample - z @ D.T).square().sum() / 2
+
+
+for c in (2, 10):
+    cheat = energy(sample, c * D_start, z / c, lam)
+    assert torch.allclose(cheat, energy(sample, D_start, z, lam) - lam * (1 - 1 / c) * z.abs().sum(1))           # (22)
+for D in (D_start, 0.3 * D_start):
+    by_sums = ((D.T @ D * A).sum() / 2 - (D * B).sum()) + sample.square().sum() / 2
+    assert torch.allclose(by_sums, missed(D))
+path = [missed(D_down).item()]
+for j in range(100):
+    only_j = torch.zeros_like(A)
+    only_j[:, j], only_j[j, j] = A[:, j], A[j, j]
+    update_dictionary(D_down, only_j, B)  # the others have A_jj = 0: they stay
+    path.append(missed(D_down).item())
+assert np.diff(path).max() < 1e-9
+assert D_down.norm(dim=0).max() < 1 + 1e-12
+print(f"one sweep over 100 columns: error {path[0]:.0f} -> {path[-1]:.0f}, no step raised it, no column left the ball")
+
+# %% [markdown]
+# Now learn, with the constraint and without it, from the same start and the same batches. Watch the length of the
+# columns, the length of the codes, and the energy of patches from the part of the photographs that is held out.
+
+# %%
+
+
+def held_out(D):
+    """Equation (21) on the held-out patches, with FISTA's codes.  D: (n, m).  Returns a float."""
+    return energy(x_held, D, fista(x_held, D, lam, steps=100), lam).mean().item()                 # (21)
+
+
+steps = budget(smoke=12, cpu=150, gpu=1_000)
+watched, learned = {}, {}
+for name, unit in (("columns in the unit ball", True), ("no constraint", False)):
+    watched[name] = log = []
+    learned[name] = learn_dictionary(
+        x_patches, 100, lam, steps=steps, batch_size=256, generator=torch.Generator().manual_seed(0), unit=unit,
+        watch=lambda k, D, z, log=log: log.append((D.norm(dim=0).mean().item(), z.abs().sum(1).mean().item(),
+                                                   held_out(D) if k % 25 == 24 or k in (0, steps - 1) else math.nan)),
+    )
+fig, axes = plt.subplots(1, 3, figsize=(10, 3))
+for color, (name, log) in zip(("C2", MODEL), watched.items(), strict=True):
+    k = np.arange(1, len(log) + 1)
+    for ax, values in zip(axes, np.array(log).T, strict=True):
+        there = ~np.isnan(values)
+        ax.plot(k[there], values[there], color=color, label=name, marker="." if there.sum() < len(k) / 2 else None)
+titles = "mean length of a column", r"$\|z\|_1$ in the batch", "energy, held-out patches"
+for ax, title in zip(axes, titles, strict=True):
+    ax.set(title=title, xlabel="batches of 256", ylim=(0, None))
+axes[0].legend()
+plt.show()
+D_unit, D_cheat = learned.values()
+norms = D_cheat.norm(dim=0)
+honest = held_out(D_cheat / norms)
+print(f"energy on held-out patches: {held_out(D_unit):.2f} with the constraint, {held_out(D_cheat):.2f} without,")
+print(f"    and {honest:.2f} when the cheat's columns are scaled back to length 1; no code at all costs "
+      f"{x_held.square().sum(1).mean() / 2:.2f}")
+print(f"non-zero coefficients of 100: {(fista(x_held, D_unit, lam, steps=100) != 0).float().sum(1).mean():.1f} and "
+      f"{(fista(x_held, D_cheat, lam, steps=100) != 0).float().sum(1).mean():.1f}")
+learner, its_time = measured("11-dictionary"), measured("11-dictionary-time")
+print(f"from the benchmark: energy {learner['ours']:.2f}, scikit-learn's learner {learner['peer']:.2f}; it takes "
+      f"{its_time['ratio']:.1f} times our CPU time")
+record(dictionary_energy=held_out(D_unit), unit="mean energy of held-out 10x10 patches, 100 atoms, lambda 0.5")
+
+# %% [markdown]
+# Without the constraint the columns grow and grow, the codes shrink in return, and the energy falls far below what the
+# honest dictionary reaches; it would go on falling. The printed lines say what that is worth. Scale the long columns
+# back to 1 and the advantage is gone, and a code that costs next to nothing has no reason to be sparse: several times
+# as many coefficients are in use. The low energy was counterfeit. The honest dictionary is about as good as that of a
+# widely used program: from the same first atoms and the same batches scikit-learn's learner reaches about the same
+# energy on held-out patches, and takes several times as long (the benchmark's line).
+#
+# ## 8 Two hundred and fifty-six strokes
+#
+# Now whole digits, 784 pixels in $[0, 1]$, and 256 atoms. The first attempt below is the recipe of section 7 as it
+# stands, started from noise. What comes out are blurred *digits*: with plus and minus signs at hand, the cheapest
+# explanation of a digit is a template of that digit and a few corrections that add ink here and take some away there.
+#
+# But ink does not cancel ink. If a digit is a sum of strokes that the pen has made, no coefficient and no pixel of an
+# atom may be negative (Hoyer 2002). For the code that changes one line. Where the price is $\lambda \sum_j z_j$ and
+# $z_j$ must not be negative, the threshold is one-sided, and it is an old acquaintance:
+# $$\arg\min_{z \ge 0}\ \tfrac12 (z - u)^2 + \theta z = \max(0,\, u - \theta) \tag{25}$$
+# a rectified linear unit with bias $-\theta$. For the dictionary, column step (24) is clipped at 0 before it is
+# pulled back to the ball. The strokes on the right rest on the checkpoint `11_strokes`, made beforehand by the same
+# program with these two changes, a start from positive noise and a lower price, $\lambda = 0.3$. Nobody told it what a
+# stroke is. **Check** its codes by the one-sided version of (17): no slope may be negative, and none may be positive
+# where $z_j > 0$.
+
+# %%
+@torch.no_grad()
+def positive_fista(x, D, lam, *, steps, L=None):
+    """FISTA under the constraint z >= 0: the threshold is one-sided, eq. (25).  As `fista`; returns z (B, m)."""
+    L = lipschitz(D) if L is None else L
+    S, b = torch.eye(D.shape[1]).to(D) - D.T @ D / L, (x @ D - lam) / L
+    z = y = torch.zeros_like(b)
+    t = 1.0
+    for _ in range(steps):
+        z_before, t_before = z, t
+        z = torch.addmm(b, y, S).relu_()                                                          # (25)
+        t = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        y = torch.lerp(z_before, z, 1 + (t_before - 1) / t)
+    return z
+
+
+class Dictionary(nn.Module):
+    """A dictionary D (n, m) that a checkpoint can hold."""
+
+    def __init__(self, n, m):
+        super().__init__()
+        self.D = nn.Parameter(torch.zeros(n, m), requires_grad=False)
+
+
+def as_images(D, shape):
+    """The atoms as pictures around grey, each scaled to its own extremes.  D: (n, m) -> (m, *shape) in [0, 1]."""
+    atoms = D.detach().T.cpu()
+    return (0.5 + 0.5 * atoms / atoms.abs().amax(1, keepdim=True).clamp(min=1e-9)).view(-1, *shape)
+
+
+(train_images, train_labels), (test_images, test_labels), where = digits_split()
+X, X_test = (images.flatten(1).float().div(255).to(device) for images in (train_images, test_images))
+noise = torch.randn(784, 256, generator=torch.Generator().manual_seed(0)).to(device)
+D_signed = learn_dictionary(X, 256, lam, steps=budget(smoke=3, cpu=120, gpu=1_500), batch_size=256,
+                            generator=torch.Generator().manual_seed(0), D=noise / noise.norm(dim=0))
+strokes = Dictionary(784, 256).to(device)
+stroke_facts = checkpoint("11_strokes", strokes)
+D_strokes, lam_strokes = strokes.D, 0.3
+
+some_digits = X_test[: budget(smoke=30, cpu=100, gpu=100)].double()
+z = positive_fista(some_digits, D_strokes.double(), lam_strokes, steps=budget(smoke=2_000, cpu=3_000, gpu=3_000))
+slope = (z @ D_strokes.double().T - some_digits) @ D_strokes.double() + lam_strokes
+assert z.min() >= 0
+assert slope.min() > -1e-4
+assert (slope * z).abs().max() < 1e-4
+used = (z > 1e-6).float().sum(1).mean()
+print(f"optimal: the least slope of the energy is {slope.min():.0e}, the largest product of slope and z "
+      f"{(slope * z).abs().max():.0e}")
+print(f"{used:.0f} of 256 strokes in a digit of {where}; checkpoint: {stroke_facts}")
+
+fig, axes = plt.subplots(1, 2, figsize=(10, 5.3))
+show_images(as_images(D_signed, (28, 28))[:144], columns=12, ax=axes[0], title="both signs (144 of 256)")
+show_images(as_images(D_strokes, (28, 28))[:144], columns=12, ax=axes[1],
+            title="codes and atoms not negative (144 of 256)")
+plt.show()
+
+# %% [markdown]
+# Left templates, right the pen's work: bows, hooks, bars, with length and slant. (Grey is 0, white the atom's largest
+# pixel. Left both signs of an atom mean the same, so black digits are digits too.) The sparse code of a digit names
+# its strokes; raise the price and see which of them go first.
+
+# %%
+def explain_digit(digit=1, price=0.3):
+    """A held-out digit, what the strokes make of it at this lambda, and the strokes by size."""
+    x = X_test[digit : digit + 1]
+    z = positive_fista(x, D_strokes, price, steps=150)[0]
+    top = z.argsort(descending=True)[:12]
+    fig = plt.figure(figsize=(9, 3.2))
+    left, right = fig.subplots(1, 2, width_ratios=[1, 2.1])
+    pictures = torch.stack([x[0], D_strokes @ z]).view(-1, 28, 28).cpu()
+    show_images(pictures, columns=2, ax=left, title=f"digit, and the sum of {int((z > 1e-4).sum())} strokes")
+    parts = (D_strokes.T[top] * z[top, None]).view(-1, 28, 28).cpu()
+    show_images(parts / parts.max().clamp(min=1e-6), columns=6, ax=right, title="the 12 largest terms $z_j d_j$")
+    for i, value in enumerate(z[top].tolist()):
+        right.text(i % 6 * 29 + 1, i // 6 * 29 + 4, f"{value:.2f}", color="white", fontsize=8)
+    missed = (x[0] - D_strokes @ z).square().sum() / x[0].square().sum()
+    fig.suptitle(f"$\\lambda$ = {price}: {100 * (1 - missed):.0f}% of the digit's power explained")
+    return fig
+
+
+explore(explain_digit, digit=(0, 30), price=[0.03, 0.1, 0.3, 1.0, 3.0])
+
+# %% [markdown]
+# ## 9 Natural images: edges
+#
+# The same program, other data. Olshausen and Field (1996) gave it patches of photographs and asked what code the
+# first visual area of the brain might have chosen. The whitening of section 3 matters here. In a raw photograph nearly
+# all the power of a patch is in its slow changes, and the squared error would be spent on them. After the filter all
+# frequencies in its band are about equally strong, so correlations between pixels, all that principal components can
+# see, have little left to say about shape. Here are 144 atoms of 12 x 12 pixels, beside the two dictionaries that
+# have learned less: the principal components of the same patches, and directions drawn at random.
+
+# %%
+size, n_patches = 12, budget(smoke=4_000, cpu=20_000, gpu=100_000)
+x12 = whitened_patches(n_patches, size, generator=torch.Generator().manual_seed(2)).to(device)
+steps = budget(smoke=8, cpu=400, gpu=2_000)
+D12 = learn_dictionary(x12, 144, lam, steps=steps, batch_size=256, generator=torch.Generator().manual_seed(0))
+pca = torch.linalg.eigh(torch.cov(x12.T))[1].flip(1)
+chance = torch.randn(144, 144, generator=torch.Generator().manual_seed(3)).to(device)
+atom_sets = {"learned": D12, "principal components": pca, "random": chance / chance.norm(dim=0)}
+fig, axes = plt.subplots(1, 3, figsize=(10, 3.7))
+for ax, (name, D) in zip(axes, atom_sets.items(), strict=True):
+    show_images(as_images(D, (size, size)), columns=12, ax=ax, title=name)
+plt.show()
+x12_held = whitened_patches(1_000, size, split="test", generator=torch.Generator().manual_seed(4)).to(device)
+for name, D in atom_sets.items():
+    z = fista(x12_held, D, lam, steps=100)
+    print(f"{name + ':':22} energy of held-out patches {energy(x12_held, D, z, lam).mean():.2f}, "
+          f"{(z != 0).float().sum(1).mean():.1f} of 144 coefficients")
+
+# %% [markdown]
+# At the `cpu` budget the atoms are short edges and bars, each in its place, with its direction and its width: the kind
+# of shape to which cells of the primary visual cortex respond, and nobody told the program. The principal components
+# are waves that fill the whole patch: second-order statistics know frequencies, not places. (The learned atoms also
+# code held-out patches at the least energy, which is what they were trained for.)
+#
+# "They look like Gabor functions" can be measured. A Gabor function is a plane wave under a Gaussian envelope,
+# $$\psi(u, v) = \exp\Big(\!-\frac{u^2}{2\sigma_u^2} - \frac{v^2}{2\sigma_v^2}\Big)\,
+# \big(a \cos 2\pi \omega u + b \sin 2\pi \omega u\big) \tag{26}$$
+# with $(u, v)$ the pixel's position, shifted and turned. For given centre, widths, angle and frequency the best $a$
+# and $b$ follow from a 2 x 2 linear system, and the share $R^2$ of the atom's variance that is explained is a smooth
+# function of six numbers. `fit_gabor` starts at the best points of a coarse grid and climbs, all atoms at once.
+
+# %%
+def gabor_pair(p, size):
+    """The even and the odd Gabor function (26) of parameters p (..., 6): (..., 2, size*size).
+
+    p: centre x and y in pixels from the middle, log widths along and across the wave, angle, frequency (cycles/pixel).
+    """
+    at = torch.arange(size, dtype=p.dtype, device=p.device) - (size - 1) / 2
+    cx, cy, log_along, log_across, angle, frequency = (v[..., None] for v in p.unbind(-1))
+    dx, dy = at.repeat(size) - cx, at.repeat_interleave(size) - cy  # (..., size*size)
+    u, v = dx * angle.cos() + dy * angle.sin(), dy * angle.cos() - dx * angle.sin()
+    envelope = torch.exp(-0.5 * ((u * torch.exp(-log_along)) ** 2 + (v * torch.exp(-log_across)) ** 2))
+    wave = 2 * math.pi * frequency * u
+    return torch.stack([envelope * wave.cos(), envelope * wave.sin()], -2)                        # (26)
+
+
+def gabor_fit_share(pair, even, odd):
+    """R^2 of the best a and b in (26): the 2 x 2 normal equations, solved.  pair: (..., 2, P).  Returns (...).
+
+    even, odd: (..., ) inner products of a unit atom with the two functions.
+    """
+    (ee, eo), (_, oo) = ((pair @ pair.mT) + 1e-6 * torch.eye(2).to(pair)).movedim((-2, -1), (0, 1))
+    return (even**2 * oo - 2 * even * odd * eo + odd**2 * ee) / (ee * oo - eo**2)
+
+
+def fit_gabor(atoms, size, *, starts=4, steps=150):
+    """The best Gabor function of each atom (K, size*size): parameters (K, 6) as in `gabor_pair`, and R^2 (K,)."""
+    atoms = atoms - atoms.mean(1, keepdim=True)
+    atoms = atoms / atoms.norm(dim=1, keepdim=True).clamp(min=1e-9)
+    places = torch.linspace(-(size - 1) / 3, (size - 1) / 3, 5)
+    widths, angles = torch.tensor([0.1, 0.2]).mul(size).log(), torch.arange(8) * math.pi / 8
+    frequencies = torch.tensor([0.06, 0.12, 0.2, 0.3, 0.4])
+    grid = torch.cartesian_prod(places, places, widths, widths, angles, frequencies).to(atoms)
+    pair = gabor_pair(grid, size)
+    score = gabor_fit_share(pair, atoms @ pair[:, 0].T, atoms @ pair[:, 1].T)  # (K, grid)
+    first = grid[score.topk(starts).indices]  # (K, starts, 6)
+    unit = torch.tensor([1.0, 1.0, 0.3, 0.3, 0.3, 0.03]).to(atoms)  # how far one step of Adam may go in each number
+    move = torch.zeros_like(first, requires_grad=True)
+    optimizer = torch.optim.Adam([move], lr=0.1)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
+        pair = gabor_pair(first + unit * move, size)
+        R2 = gabor_fit_share(pair, *(pair @ atoms[:, None, :, None])[..., 0].unbind(-1))
+        optimizer.zero_grad()
+        (-R2.sum()).backward()
+        optimizer.step()
+    R2, best = R2.detach().max(1)
+    return (first + unit * move).detach()[torch.arange(len(best)), best], R2.clamp(0, 1)
+
+# %% [markdown]
+# **Check** the instrument first: Gabor functions with known parameters must come back with $R^2$ near 1, those that
+# have at least a full wave under their envelope with their own frequency, and noise must not pass. Then count.
+
+# %%
+made = torch.tensor([[1.0, -2, 0.7, 0.9, 0.6, 0.17], [-2.5, 0.5, 0.6, 1.0, 2.0, 0.27], [0.0, 3.0, 0.9, 0.5, 1.2, 0.1]])
+mixed = (torch.tensor([[[0.8], [0.6]], [[1.0], [0.0]], [[-0.3], [1.0]]]) * gabor_pair(made, size)).sum(1)
+found, R2_made = fit_gabor(mixed, size)
+assert R2_made.min() > 0.97
+assert (found[:2, 5].abs() - made[:2, 5]).abs().max() < 0.02
+climb = budget(smoke=10, cpu=150, gpu=150)
+fits = {name: fit_gabor(D.T, size, steps=climb) for name, D in atom_sets.items()}
+assert fits["random"][1].max() < 0.6
+print(f"made of Gabor functions: R^2 = {', '.join(f'{r:.3f}' for r in R2_made)}")
+for name, (_, R2) in fits.items():
+    above = 100 * (R2 > 0.8).float().mean()
+    print(f"{name + ':':22} median R^2 {R2.median():.2f}; above 0.8: {above:.0f}% of the atoms")
+record(gabor_r2=fits["learned"][1].median(), unit="median R^2 of a Gabor fit, 144 learned atoms of 12x12")
+record(gabor_r2_pca=fits["principal components"][1].median(), unit="the same, principal components")
+record(gabor_r2_random=fits["random"][1].median(), unit="the same, random atoms")
+
+fig, (left, middle, right) = plt.subplots(1, 3, figsize=(10.5, 3.4), width_ratios=[1.1, 1, 1])
+p, R2 = fits["learned"]
+order = R2.argsort(descending=True)[torch.linspace(0, 143, 12).long().to(R2.device)]
+pair, atom = gabor_pair(p[order], size), D12.T[order] - D12.T[order].mean(1, keepdim=True)
+ab = torch.linalg.solve(pair @ pair.mT + 1e-6 * torch.eye(2).to(pair), pair @ atom[..., None])
+fitted = (ab * pair).sum(1)
+rows_shown = torch.cat([torch.stack([atom[i : i + 4], fitted[i : i + 4]]).flatten(0, 1) for i in (0, 4, 8)])
+show_images(as_images(rows_shown.T, (size, size)), columns=4, ax=left,
+            title="atoms, best to worst;\nunder each row its fits")
+for color, at, (name, (_, values)) in zip((MODEL, "C2", "#555555"), ((0.72, 0.34), (0.46, 0.76), (0.2, 0.92)),
+                                          fits.items(), strict=True):
+    middle.plot(values.sort().values.cpu(), np.arange(1, 145) / 144, color=color)
+    side = "left" if name == "random" else "right"
+    middle.text(*at, name.replace(" ", "\n"), color=color, fontsize=9, ha=side, va="top")
+middle.set(xlabel="$R^2$ of the best Gabor function", ylabel="share of atoms below", xlim=(0, 1),
+           title="How Gabor are they?")
+good = R2 > 0.8
+theta, f = p[good, 4].cpu(), p[good, 5].abs().cpu()
+right.scatter(torch.rad2deg(theta) % 180, f, color=MODEL, s=14, clip_on=False)
+right.set(xlabel="angle of the wave (degrees)", ylabel="frequency (cycles / pixel)", ylim=(0, 0.5), xlim=(0, 180),
+          title=f"the {int(good.sum())} atoms with $R^2 > 0.8$")
+right.set_xticks([0, 45, 90, 135, 180])
+plt.show()
+
+# %% [markdown]
+# After the training of the `cpu` budget the curves are far apart: most learned atoms are Gabor functions to within a
+# fifth of their variance; of the principal components only the few that happen to be plain waves are, and no random
+# direction. Right, the good ones cover all angles, and frequencies from broad bars to the finest that the filter has
+# left. One honest limit: two photographs made all of this. The temple's tiles and the flower's petals are in these
+# atoms, and other photographs would change the cloud on the right.
+
+# %% [markdown]
+# ## 10 Inference by a network
+#
+# Every code so far cost an optimisation. An eye has no time for that, and neither has a phone. But inference can be
+# **amortised**. Pay once, in training, for a network that maps $x$ straight to something near $z^\ast(x)$. Which
+# network?
+#
+# Look at what an ISTA step does: a matrix, a sum, a threshold. ISTA *is* a network, one with a layer for each step,
+# and with weights that nobody has trained. Gregor and LeCun (2010) train them:
+# $$z^{(0)} = h_\theta(W_e\, x), \qquad z^{(k)} = h_\theta(W_e\, x + S\, z^{(k-1)}), \quad k = 1 \ldots T \tag{27}$$
+# with $W_e = D^\top/L$, $S = I - D^\top D/L$ and $\theta = \lambda/L$ at the start, where $h_\theta$ is the soft
+# threshold with one $\theta_j$ a coordinate. $S$ is a **lateral inhibition**: its entry $jk$ says by how much atom
+# $k$, when active, talks atom $j$ out of claiming the same part of the signal ("explaining away"). ISTA's weights have
+# to work for *every* $x$ and in the long run; the learned ones need only be good for patches of photographs, after $T$
+# layers. They are trained on pairs $(x_i, z^\ast_i)$ from FISTA, and the loss is the mean of $\lVert z^{(T)}(x_i) -
+# z_i^\ast\rVert^2$. (The paper's layers share one $W_e$, $S$ and $\theta$; with `tied=False` each layer has its own,
+# as the stored nets below have.)
+
+# %%
+class LISTA(nn.Module):
+    """Learned ISTA (Gregor & LeCun 2010), eq. (27): one threshold, then `layers` times z <- h(x We^T + z S^T).
+
+    D: (n, m).  We (m, n), S (m, m), theta (m,) start as ISTA's, so that untrained it is ISTA after layers + 1 steps.
+    They are shared by all layers; with tied=False each layer has its own.
+    """
+
+    def __init__(self, D, lam, layers, tied=True):
+        super().__init__()
+        L, m = lipschitz(D), D.shape[1]
+        own = 1 if tied else layers + 1
+        self.layers, self.tied = layers, tied
+        self.We = nn.Parameter((D.T / L).repeat(own, 1, 1))
+        self.S = nn.Parameter((torch.eye(m).to(D) - D.T @ D / L).repeat(1 if tied else layers, 1, 1))
+        self.theta = nn.Parameter(torch.full((own, m), lam / L).to(D))
+
+    def forward(self, x):
+        """(B, n) -> codes (B, m)."""
+        return self.all_layers(x)[-1]
+
+    def all_layers(self, x):
+        """The codes after the first threshold and after each layer: a list of layers + 1 tensors (B, m)."""
+        b = x @ self.We[0].T
+        codes = [soft_threshold(b, self.theta[0])]
+        for k in range(self.layers):
+            if not self.tied:
+                b = x @ self.We[k + 1].T
+            S, theta = (self.S[0], self.theta[0]) if self.tied else (self.S[k], self.theta[k + 1])
+            codes.append(soft_threshold(torch.addmm(b, codes[-1], S.T), theta))                   # (27)
+        return codes
+
+
+def train_lista(net, x, z, *, steps, batch_size, generator, lr=1e-3):
+    """Regress optimal codes z (N, m) of x (N, n): mean |net(x) - z|^2 by Adam, step size to 0 on a cosine.  Losses."""
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+    losses = []
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
+        rows = torch.randint(len(x), (batch_size,), generator=generator).to(x.device)
+        loss = (net(x[rows]) - z[rows]).square().sum(1).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return torch.stack(losses).tolist()
+
+# %% [markdown]
+# The older idea needs no unrolling. **Predictive sparse decomposition** (Kavukcuoglu et al. 2008) takes one ordinary
+# layer with a gain for each output, $\hat z(x) = \gamma \odot \tanh(W x + b)$, and lets the code and the prediction
+# meet halfway, with a price $\alpha$ on their distance:
+# $$\tilde z = \arg\min_z\ \tfrac12\lVert x - D z\rVert^2 + \lambda\lVert z\rVert_1
+# + \tfrac{\alpha}{2}\lVert z - \hat z(x)\rVert^2 \tag{28}$$
+# Then $\hat z(x)$ takes a gradient step towards $\tilde z$ (and $D$, where it is learned too, its column steps). The
+# last term asks for codes that are *predictable*; at test time $\hat z(x)$ is used alone. Solving (28) needs nothing
+# new: the prediction is $m$ more pixels, seen through $\sqrt\alpha\, I$.
+#
+# **Check** both claims: an untrained LISTA is ISTA, step for step, and (28) is an ordinary sparse coding problem.
+
+# %%
+class PSD(nn.Module):
+    """The encoder of Kavukcuoglu et al. 2008, g * tanh(W x + b).  (B, n) -> predicted codes (B, m)."""
+
+    def __init__(self, n, m):
+        super().__init__()
+        self.linear = nn.Linear(n, m)
+        self.g = nn.Parameter(torch.ones(m))
+
+    def forward(self, x):
+        return self.g * self.linear(x).tanh()
+
+
+@torch.no_grad()
+def psd_codes(x, D, lam, predicted, alpha, *, steps):
+    """The codes of eq. (28), that explain x (B, n) and stay near the prediction (B, m), by FISTA.  Returns (B, m)."""
+    root = math.sqrt(alpha)
+    taller = torch.cat([D, root * torch.eye(D.shape[1]).to(D)])                                   # (28)
+    return fista(torch.cat([x, root * predicted], 1), taller, lam, steps=steps, z=predicted)
+
+
+few = x_held[:200]
+watch_ista = []
+ista(few, D_unit, lam, steps=4, watch=lambda k, z: watch_ista.append(z.clone()))
+with torch.no_grad():
+    untrained = LISTA(D_unit, lam, 3).all_layers(few)
+assert max((a - b).abs().max() for a, b in zip(untrained, watch_ista, strict=True)) < 1e-5
+guess, alpha = torch.randn(200, 100, generator=torch.Generator().manual_seed(0)).to(device), 0.7
+met = psd_codes(few, D_unit, lam, guess, alpha, steps=400)
+both = energy(few, D_unit, met, lam) + alpha / 2 * (met - guess).square().sum(1)
+for near in (met + 0.01 * torch.randn_like(met), 0.99 * met, met.where(met.abs() > 0.05, 0.0)):
+    other = energy(few, D_unit, near, lam) + alpha / 2 * (near - guess).square().sum(1)
+    assert (other >= both - 1e-4).all()
+print("untrained LISTA, layers 0 to 3, and ISTA, steps 1 to 4: the same codes; none that we tried near the solution of "
+      "eq. (28) beats it")
+
+# %% [markdown]
+# Now the race. The dictionary, the encoders (LISTA with $T$ = 0, 1, 3, 7 layers, and PSD's) and the data they were
+# trained for rest on the checkpoint `11_lista`; the patches judged here come from the part of the photographs that no
+# training saw. A short training of a one-layer LISTA, made before your eyes, stands beside the stored one. The
+# yardstick is the squared distance of the code from the optimum, which FISTA finds in double precision and the
+# duality gap certifies. LISTA with $T$ layers multiplies by $S$ as often as ISTA does in $T + 1$ steps, so it is
+# drawn there.
+
+# %%
+lista_size, m_lista, DEPTHS = 5, 100, (0, 1, 3, 7)
+n_lista = lista_size**2
+start_D = torch.eye(n_lista, m_lista)
+encoders = nn.ModuleDict({str(T): LISTA(start_D, lam, T, tied=False) for T in DEPTHS})
+encoders["psd"], encoders["dictionary"] = PSD(n_lista, m_lista), Dictionary(n_lista, m_lista)
+encoders = encoders.to(device)
+lista_facts = checkpoint("11_lista", encoders)
+D_l, lam_l = encoders["dictionary"].D, float(lista_facts["lam"])
+n_judged = budget(smoke=200, cpu=2_000, gpu=10_000)
+x_test = whitened_patches(n_judged, lista_size, split="test", generator=torch.Generator().manual_seed(7)).to(device)
+z_best = fista(x_test.double(), D_l.double(), lam_l, steps=budget(smoke=1_000, cpu=3_000, gpu=3_000))
+gap = duality_gap(x_test.double(), D_l.double(), z_best, lam_l).max()
+z_best = z_best.float()
+
+
+def code_error(z):
+    """Mean squared distance of the codes z (B, m) of x_test from the optimal ones."""
+    return (z - z_best).square().sum(1).mean().item()
+
+
+curves = {"ISTA": [], "FISTA": []}
+ista(x_test, D_l, lam_l, steps=60, watch=lambda k, z: curves["ISTA"].append(code_error(z)))
+fista(x_test, D_l, lam_l, steps=60, watch=lambda k, z: curves["FISTA"].append(code_error(z)))
+x_pairs = whitened_patches(budget(smoke=500, cpu=10_000, gpu=100_000), lista_size,
+                           generator=torch.Generator().manual_seed(8)).to(device)
+quick = LISTA(D_l.detach(), lam_l, 1).to(device)
+losses = train_lista(quick, x_pairs, fista(x_pairs, D_l, lam_l, steps=200), steps=budget(smoke=20, cpu=600, gpu=5_000),
+                     batch_size=256, generator=torch.Generator().manual_seed(0), lr=5e-3)
+with torch.no_grad():
+    lista_error = {T: code_error(encoders[str(T)](x_test)) for T in DEPTHS}
+    psd_error, quick_error = code_error(encoders["psd"](x_test)), code_error(quick(x_test))
+active, squared = (z_best != 0).float().sum(1).mean(), z_best.square().sum(1).mean()
+print(f"{n_lista} pixels, {m_lista} atoms, lambda = {lam_l}; the yardstick's duality gap is at most {gap:.0e}; "
+      f"optimal codes: {active:.1f} not zero, |z*|^2 = {squared:.2f}")
+equals = {T: next((k for k, e in enumerate(curves["FISTA"], 1) if e <= lista_error[T]), math.inf) for T in DEPTHS}
+for T in DEPTHS:
+    print(f"LISTA, T = {T}: {lista_error[T]:.3f}, for which FISTA needs {equals[T]} steps; after {T + 1} steps ISTA "
+          f"has {curves['ISTA'][T]:.3f}, FISTA {curves['FISTA'][T]:.3f}")
+print(f"one layer, trained here for {len(losses)} batches: {quick_error:.3f} (untrained {curves['ISTA'][1]:.3f}); "
+      f"PSD's encoder: {psd_error:.3f}")
+fig, ax = plt.subplots(figsize=(7.5, 3.6))
+for color, (name, curve) in zip(("#555555", DATA), curves.items(), strict=True):
+    ax.plot(range(1, 61), curve, color=color, label=name)
+ax.plot([T + 1 for T in DEPTHS], list(lista_error.values()), "o-", color=MODEL, label="LISTA, T = 0, 1, 3, 7 layers")
+ax.plot(2, quick_error, "o", color=MODEL, fillstyle="none", markersize=9, label="one layer, trained here")
+ax.axhline(psd_error, color="C2", linestyle="--", label="PSD's encoder")
+ax.set(xscale="log", yscale="log", xlabel="steps (LISTA: layers + 1)", ylabel=r"$\|z - z^*\|^2$, held-out patches",
+       title="What a step is worth")
+ax.set_xticks([1, 2, 4, 8, 16, 32, 60], ["1", "2", "4", "8", "16", "32", "60"])
+ax.minorticks_off()
+ax.legend()
+plt.show()
+record(lista1_error=lista_error[1], unit="mean squared distance from the optimal code, 1 layer, held-out patches")
+record(lista3_error=lista_error[3], unit="the same, 3 layers")
+record(lista1_equals_fista=equals[1], unit="steps of FISTA for the error of one layer")
+
+# %% [markdown]
+# Read it horizontally: at the height of a LISTA point, how far right is FISTA's curve? One layer, with a single product
+# with $S$, does what FISTA needs about ten steps for at the `cpu` budget, and three layers what it needs nearly twenty
+# for. More layers bring less: seven are hardly better than three, after the training they had. And read it to the right
+# end. FISTA overtakes, because nothing stops it, while the network has a fixed number of layers and an error that it
+# cannot leave. Amortised inference is for those who can live with *nearly*.
+#
+# Two other points are instructive. LISTA without a layer ($T = 0$), one matrix and one threshold, is hardly better
+# than one step of ISTA: it has no $S$, so nobody is talked out of anything. PSD's encoder, one matrix too, stays
+# there as well. That is no disgrace. A tanh is exactly zero almost nowhere, and it was trained to meet codes that
+# come to meet it, which is a weaker demand than hitting $z^\ast$. Its authors judged it by what a classifier could do
+# with the features, and found it over a hundred times faster than exact inference.
+#
+# This dictionary was chosen to be hard: four times more atoms than pixels ($m = 100$ for 5 x 5 patches), hence
+# strongly overlapping atoms, and a slow FISTA. With a complete dictionary there is little to explain away, FISTA is
+# fast, and a learned encoder gains less.
+#
+# A mean hides something here. Strong patches have large codes and rule it. The cell prints the *relative* error after
+# two steps of the typical strong patch, one with more than twice the mean power, and of the typical other one. LISTA
+# wins on the first and loses on the second: for many of these it says nothing at all, as a mean of squares allows it.
+# See it on single strong patches. The bars are the optimal code, the dots what the method says. FISTA's dots have
+# hardly left zero after two steps, since with atoms that overlap so much a safe step is a short one. Then let FISTA run
+# on.
+
+# %%
+strong = x_test.square().sum(1) > 2 * x_test.square().sum(1).mean()
+shown, shown_best = x_test[strong][:40], z_best[strong][:40]
+with torch.no_grad():
+    after_two = {"LISTA": encoders["1"](x_test), "FISTA": fista(x_test, D_l, lam_l, steps=2)}
+for name, z in after_two.items():
+    share = (z - z_best).square().sum(1) / z_best.square().sum(1)
+    typical = [share[rows & (z_best != 0).any(1)].median() for rows in (strong, ~strong)]
+    print(f"{name}, two steps: |z - z*|^2 / |z*|^2 of the median strong patch {typical[0]:.2f}, of the others "
+          f"{typical[1]:.2f}")
+
+
+def one_code(patch=4, method="LISTA", steps=2):
+    """The optimal code of a patch, and a method's code after so many steps (LISTA: of the depths that were trained)."""
+    x = shown[patch : patch + 1]
+    if method == "LISTA":
+        T = min(DEPTHS, key=lambda T: abs(T + 1 - steps))
+        with torch.no_grad():
+            z, said = encoders[str(T)](x)[0], f"LISTA, T = {T}"
+    else:
+        z, said = (ista if method == "ISTA" else fista)(x, D_l, lam_l, steps=steps)[0], f"{method}, {steps} steps"
+    best = shown_best[patch]
+    order = best.abs().argsort(descending=True, stable=True)[:50]
+    fig = plt.figure(figsize=(9, 3))
+    left, right = fig.subplots(1, 2, width_ratios=[1, 3.4])
+    pictures = torch.stack([x[0], D_l @ best, D_l @ z]).view(3, lista_size, lista_size).detach().cpu()
+    show_images(0.5 + 0.5 * pictures / pictures.abs().max(), columns=1, ax=left, title="patch; best; ours")
+    places = np.arange(len(order))
+    right.bar(places, best[order].cpu(), color=DATA, label="optimal code")
+    right.plot(places, z[order].cpu(), ".", color=MODEL, label=said)
+    right.set(xlabel="50 atoms, by the size of their optimal coefficient", ylabel="coefficient",
+              title=f"{said}: squared distance {(z - best).square().sum():.3f}, active atoms: {int((z != 0).sum())}")
+    right.legend(loc="lower right")
+    return fig
+
+
+explore(one_code, patch=(0, len(shown) - 1), method=["LISTA", "FISTA", "ISTA"], steps=[1, 2, 4, 8, 16, 32])
+
+# %% [markdown]
+# ## 11 Convolutional sparse coding
+#
+# A patch dictionary spends its atoms badly. An edge may lie anywhere in the patch, so the dictionary must hold the
+# same edge once for every place, and when the patches of an image are coded one by one, neighbours that overlap
+# explain the same edge again and again. Let the *code* say where (Zeiler et al. 2010; Kavukcuoglu et al. 2010). The
+# image $x$ is a sum of a few small filters, each placed wherever its **map** $z_k$, as large as the image, is not
+# zero:
+# $$E(x, z) = \tfrac12\Big\lVert x - \sum_{k=1}^K d_k * z_k\Big\rVert^2
+# + \lambda \sum_{k=1}^K \lVert z_k\rVert_1 \tag{29}$$
+# It is sparse coding with a dictionary of $K \cdot H \cdot W$ atoms, every filter at every place, and all of sections
+# 3 to 5 holds. Only the matrices are too large to write down. But a circular convolution is a product in the Fourier
+# domain, where $D$ falls apart into one row of $K$ numbers for each frequency $\omega$; and $D^\top D$ of one row has
+# a single eigenvalue that is not zero. So the exact step size costs $K$ small transforms:
+# $$L = \max_\omega \sum_{k=1}^K \lvert \hat d_k(\omega)\rvert^2 \tag{30}$$
+
+# %%
+def transfer(filters, shape):
+    """Transfer functions of filters (K, s, s) on an (H, W) torus, their middle at the origin: (K, H, W // 2 + 1)."""
+    s = filters.shape[-1]
+    padded = F.pad(filters, (0, shape[1] - s, 0, shape[0] - s)).roll((-(s // 2), -(s // 2)), (1, 2))
+    return torch.fft.rfft2(padded)
+
+
+def conv_reconstruct(maps, filters):
+    """sum_k filter_k * map_k, circular: maps (..., K, H, W), filters (K, s, s) -> (..., H, W)."""
+    shape = maps.shape[-2:]
+    return torch.fft.irfft2((transfer(filters, shape) * torch.fft.rfft2(maps)).sum(-3), s=shape)
+
+
+def conv_energy(image, filters, maps, lam):
+    """Eq. (29) of images (..., H, W) and maps (..., K, H, W), filters (K, s, s).  Returns (...)."""
+    miss = image - conv_reconstruct(maps, filters)
+    return 0.5 * miss.square().sum((-2, -1)) + lam * maps.abs().sum((-3, -2, -1))                 # (29)
+
+
+def conv_lipschitz(filters, shape):
+    """L of eq. (30) on an (H, W) torus.  Returns a float."""
+    return transfer(filters, shape).abs().square().sum(0).max().item()                            # (30)
+
+
+@torch.no_grad()
+def conv_fista(image, filters, lam, *, steps, L=None, maps=None, watch=None):
+    """Convolutional sparse codes by FISTA on a torus: image (..., H, W), filters (K, s, s) -> maps (..., K, H, W)."""
+    shape = image.shape[-2:]
+    L = conv_lipschitz(filters, shape) if L is None else L
+    D = transfer(filters, shape)
+    down = D.conj() / L
+    target = torch.fft.rfft2(image)[..., None, :, :]
+    z = image.new_zeros(*image.shape[:-2], len(filters), *shape) if maps is None else maps.clone()
+    y, t = z, 1.0
+    for k in range(1, steps + 1):
+        z_before, t_before = z, t
+        miss = target - torch.fft.rfft2(y).mul_(D).sum(-3, keepdim=True)
+        z = F.softshrink(torch.fft.irfft2(down * miss, s=shape).add_(y), lam / L)
+        t = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        y = torch.lerp(z_before, z, 1 + (t_before - 1) / t)
+        if watch is not None:
+            watch(k, z)
+    return z
+
+# %% [markdown]
+# **Check** on a torus of 12 x 12 pixels, small enough to write the whole dictionary down: the reconstruction is
+# torch's own circular convolution, (30) is the largest eigenvalue of the dense $D^\top D$, and the codes are those
+# that plain FISTA finds with the dense matrix.
+
+# %%
+draw = torch.Generator().manual_seed(6)
+little, picture = torch.randn(3, 5, 5, generator=draw).double(), torch.randn(12, 12, generator=draw).double()
+impulses = torch.eye(3 * 144).double().view(-1, 3, 12, 12)  # one map pixel at a time
+dense = conv_reconstruct(impulses, little).flatten(1).T  # (144, 432): every filter at every place
+by_torch = F.conv2d(F.pad(impulses, (2, 2, 2, 2), mode="circular"), little.flip(1, 2)[None])[:, 0]
+assert torch.allclose(dense.T, by_torch.flatten(1))
+assert abs(conv_lipschitz(little, (12, 12)) - lipschitz(dense)) < 1e-8
+maps = conv_fista(picture, little, 1.0, steps=50)
+assert torch.allclose(maps.flatten(), fista(picture.view(1, -1), dense, 1.0, steps=50)[0])
+flat = energy(picture.view(1, -1), dense, maps.view(1, -1), 1.0)
+assert torch.allclose(conv_energy(picture, little, maps, 1.0), flat)
+print(f"L = {lipschitz(dense):.4f} both ways; the sum of all |d_k|^2 times all places, Frobenius, is "
+      f"{dense.square().sum() / lipschitz(dense):.0f} times larger")
+
+# %% [markdown]
+# An encoder can be convolutional too: correlate the image with $K$ filters of its own, threshold, scale. It is the
+# first layer of LISTA (27) with weights shared over places, trained to predict the maps as PSD's was. The checkpoint
+# `11_conv` holds six pairs of encoder and decoder, trained on crops of the whitened photographs by the recipe of
+# sections 7 and 10 (codes, then one step of the decoder with its filters kept at length 1, one step of the encoder).
+
+# %%
+class ConvEncoder(nn.Module):
+    """K encoder filters with thresholds and gains, and K decoder filters of norm 1, all (s, s).
+
+    forward: (B, H, W) -> predicted maps (B, K, H, W), gain * soft threshold of the circular correlations.
+    """
+
+    def __init__(self, K, size):
+        super().__init__()
+        filters = torch.randn(K, size, size)
+        filters = filters / filters.flatten(1).norm(dim=1)[:, None, None]
+        self.decoder, self.encoder = nn.Parameter(filters), nn.Parameter(filters.clone())
+        self.theta, self.gain = nn.Parameter(torch.full((K,), 0.5)), nn.Parameter(torch.full((K,), 0.2))
+
+    def forward(self, image):
+        s = self.encoder.shape[-1]
+        padded = F.pad(image[:, None], (s // 2, s - 1 - s // 2) * 2, mode="circular")
+        v = F.conv2d(padded, self.encoder[:, None])
+        return self.gain[:, None, None] * soft_threshold(v, self.theta[:, None, None].abs())
+
+
+COUNTS = (1, 2, 4, 8, 16, 64)
+conv_nets = nn.ModuleDict({str(K): ConvEncoder(K, 9) for K in COUNTS}).to(device)
+conv_facts = checkpoint("11_conv", conv_nets)
+print(f"checkpoint: {conv_facts}")
+sheets = [max(1, K // 4) for K in COUNTS]  # columns: at most four rows of filters each
+fig, axes = plt.subplots(2, len(COUNTS), figsize=(10, 3.9), width_ratios=sheets)
+for column, K, columns in zip(axes.T, COUNTS, sheets, strict=True):
+    net = conv_nets[str(K)]
+    for ax, filters in zip(column, (net.decoder, net.encoder), strict=True):
+        show_images(as_images(filters.flatten(1).T, (9, 9)), columns=columns, ax=ax, title=str(K))
+        ax.set_anchor("N")
+axes[0, -1].set_title("64 filters: decoder")
+axes[1, -1].set_title("64 filters: encoder")
+plt.show()
+
+# %% [markdown]
+# One or two filters have to serve for everything and come out as small knots; from about eight on they specialise
+# into edges, bars and gratings of different directions. Below each decoder filter is the encoder filter of the same
+# map: what *draws* a feature above, what *detects* it below. They are relatives, not copies. The detector is rougher,
+# since it must answer to its own feature and keep quiet at those of its neighbours, and with 64 neighbours little of
+# the feature is left.
+#
+# What do more filters buy? Below, a view from the held-out part of the photographs, with more in it than nine tenths of
+# all views (at the `cpu` budget it is mostly foliage), coded with each set: by FISTA, and by the encoder in one pass.
+# As a control, 64 atoms learned on patches in the manner of section 9 serve as filters too. And because the argument
+# for convolution was about *copies*, look for them: how much does each filter resemble another one, if that one may
+# be shifted?
+
+# %%
+edge = budget(smoke=48, cpu=96, gpu=240)
+windows = whitened_images("test").unfold(1, edge, 24).unfold(2, edge, 24).flatten(0, 2)  # all on a grid of 24 pixels
+view = windows[windows.square().sum((1, 2)).argsort()[len(windows) * 9 // 10]].to(device)  # one with much to explain
+x9 = whitened_patches(n_patches, 9, generator=torch.Generator().manual_seed(9)).to(device)
+D9 = learn_dictionary(x9, 64, lam, steps=budget(smoke=5, cpu=200, gpu=1_000), batch_size=256,
+                      generator=torch.Generator().manual_seed(0))
+banks = {K: conv_nets[str(K)].decoder.detach() for K in COUNTS}
+banks["patches"] = D9.T.reshape(64, 9, 9) / D9.norm(dim=0)[:, None, None].clamp(min=1e-6)
+coded = {K: conv_fista(view, bank, lam, steps=budget(smoke=20, cpu=100, gpu=300)) for K, bank in banks.items()}
+price = {K: conv_energy(view, banks[K], z, lam).item() / edge**2 for K, z in coded.items()}
+with torch.no_grad():
+    at_once = {K: conv_energy(view, banks[K], conv_nets[str(K)](view[None])[0], lam).item() / edge**2 for K in COUNTS}
+
+
+def twins(filters):
+    """For each filter the largest |correlation| with another one at any shift.  (K, s, s) of norm 1 -> (K,)."""
+    s = filters.shape[-1]
+    match = F.conv2d(filters[:, None], filters[:, None], padding=s - 1).abs().amax((2, 3))
+    return match.fill_diagonal_(0).amax(1)
+
+
+for K, z in coded.items():
+    said = "64 atoms learned on patches" if K == "patches" else f"K = {K}; by the encoder alone {at_once[K]:.4f}"
+    print(f"energy a pixel {price[K]:.4f}, {(z != 0).float().sum() / edge**2:.3f} coefficients a pixel: {said}")
+alike = {K: twins(banks[K]).median().item() for K in (64, "patches")}
+print(f"correlation with the most similar other filter at the best shift, median: {alike[64]:.2f} convolutional, "
+      f"{alike['patches']:.2f} from patches")
+empty = view.square().mean().item() / 2
+print(f"energy a pixel of an empty code: {empty:.4f}")
+record(conv_energy_64=price[64], unit="energy a pixel of a held-out view, 64 convolutional filters")
+record(conv_energy_patches=price["patches"], unit="the same, 64 atoms learned on patches")
+fig, axes = plt.subplots(1, 5, figsize=(10.5, 2.6), width_ratios=[1, 1, 1, 1, 1.25])
+for ax, (title, picture) in zip(axes, {"held-out view": view, **{f"K = {K}": conv_reconstruct(coded[K], banks[K])
+                                                                  for K in (1, 8, 64)}}.items(), strict=False):
+    ax.imshow(picture.cpu(), vmin=-1.5, vmax=1.5)
+    ax.set(title=title)
+    ax.set_axis_off()
+ax = axes[-1]
+ax.plot(COUNTS, [price[K] for K in COUNTS], "o-", color=DATA, label="FISTA")
+ax.plot(COUNTS, [at_once[K] for K in COUNTS], "o-", color=MODEL, label="encoder")
+ax.plot(64, price["patches"], "x", color="#555555", label="patch atoms")
+ax.set(xscale="log", xlabel="filters", title="energy a pixel", ylim=(0, None))
+ax.set_xticks(COUNTS, COUNTS, fontsize=8)
+ax.minorticks_off()
+ax.legend(fontsize=8)
+plt.show()
+
+# %% [markdown]
+# With FISTA's codes each larger set of filters reaches a lower energy. Learned on patches or convolutionally,
+# 64 filters cost nearly the same here, so the claim that patch atoms are wasteful must be put with care: coded by one
+# *joint* optimisation over the whole image, they serve well too. But, trained at the `cpu` budget, they do hold more
+# copies: at the best shift the typical patch atom has a closer twin. The encoder tells another story. One pass is
+# never as good as the optimum, and beyond eight filters it gets *worse*. (The 64 had fewer steps of training than the
+# others, as the checkpoint's line says, but the 16 had as many as the 8.) The likely reason: the more filters overlap,
+# the more of them answer to the same edge, and a single layer has no $S$ to settle the matter. That is the argument for
+# the layers of section 10.
+
+# %% [markdown]
+# ## 12 Colour
+#
+# A colour patch is three grey ones stacked, so $n$ grows to $3 \cdot 12 \cdot 12$ and nothing else changes. One thing
+# can be measured: what becomes of colour. Split each atom into its part in the grey direction (the mean of the three
+# channels, $\bar d$, repeated) and the rest, which is pure hue. The share of colour is
+# $$c(d) = 1 - \frac{3\,\lVert \bar d\rVert^2}{\lVert d \rVert^2} \in [0, 1] \tag{31}$$
+
+# %%
+def colour_share(D):
+    """Eq. (31) of the columns of D (3 * s * s, m), channels first.  Returns (m,)."""
+    d = D.view(3, -1, D.shape[1])
+    return 1 - 3 * d.mean(0).square().sum(0) / d.square().sum((0, 1)).clamp(min=1e-12)           # (31)
+
+
+x_colour = whitened_patches(n_patches, size, colour=True, generator=torch.Generator().manual_seed(10)).to(device)
+D_colour = learn_dictionary(x_colour, 192, lam, steps=budget(smoke=5, cpu=200, gpu=2_000), batch_size=256,
+                            generator=torch.Generator().manual_seed(0))
+share = colour_share(D_colour)
+grey_atom = torch.linspace(-1, 1, 144).repeat(3)[:, None].to(device)
+assert colour_share(grey_atom).abs().max() < 1e-5                                   # an atom without hue
+hue = torch.tensor([2.0, -1, -1]).repeat_interleave(144)[:, None].to(device)
+assert (colour_share(grey_atom * hue) - 1).abs().max() < 1e-5                       # and one of nothing else
+of_patches = colour_share(x_colour.T)
+of_random = colour_share(torch.randn(432, 192, generator=torch.Generator().manual_seed(1)))
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.9), width_ratios=[1.6, 1])
+show_images(as_images(D_colour[:, share.argsort()], (3, size, size)), columns=16, ax=left,
+            title="192 colour atoms, least colour first")
+bins = np.linspace(0, 1, 26)
+right.hist(of_patches.cpu(), bins, weights=np.full(len(of_patches), 1 / len(of_patches)), color=DATA, alpha=0.45,
+           label="patches")
+right.hist(share.cpu(), bins, weights=np.full(192, 1 / 192), histtype="step", color=MODEL, linewidth=1.8, label="atoms")
+right.set(xlabel="share of colour (31)", ylabel="share of patches, of atoms", title="How much colour")
+right.legend()
+plt.show()
+print(f"share of colour, median: patches {of_patches.median():.2f}, atoms {share.median():.2f}, random atoms "
+      f"{of_random.median():.2f}")
+print(f"atoms below 0.1: {int((share < 0.1).sum())}; above 0.5: {int((share > 0.5).sum())}; between: "
+      f"{int(((share >= 0.1) & (share <= 0.5)).sum())}")
+
+# %% [markdown]
+# A random atom is mostly hue, because two of three directions in the space of colours are. The photographs are not:
+# the three channels rise and fall together, and most learned atoms are edges in *brightness*, greyer than the patches
+# they explain. A few, in the last row or two, are where the colour goes, and they look different: broad edges between
+# a hue and its opposite, with little fine detail. Fine detail in colour is rare in these photographs, and a
+# dictionary with a limited number of atoms does not buy what is rarely used. (Picture formats often store colour at
+# half the resolution for a further reason: the eye sees colour less sharply than brightness.)
+
+# %% [markdown]
+# ## 13 Codes as features
+#
+# Is a sparse code good for anything but reconstruction? The usual test asks how far a *linear* classifier gets with
+# few labels when it reads the code instead of the pixels. The dictionary needed no labels, so it may use all training
+# images; only the classifier is starved: 100 labels, or 1,000, five random subsets of each. `linear_probe` is
+# multinomial logistic regression, the same for every kind of feature, its weight decay chosen by holding out a fifth
+# of the labels it was given.
+#
+# Four ways to see a digit: its pixels; its code in the 256 strokes of section 8; and the codes of all its 7 x 7
+# patches in a dictionary of 64 atoms, pooled over a 4 x 4 table (positive and negative parts apart, as in Coates and
+# Ng 2011), where the dictionary is learned or, the control that any such claim needs, **random**. **Check** the
+# pooling: over a table of one place, the positive parts less the negative ones are the mean code.
+
+# %%
+@torch.no_grad()
+def patch_features(images, D, lam, size, *, stride=2, steps=15, grid=4):
+    """Sparse codes of all patches of each image, pooled: images (N, H, W) -> (N, 2 * m * grid * grid).
+
+    Patches of size x size every `stride` pixels lose their mean and are coded with D (size*size, m); the positive and
+    the negative part of each coefficient are averaged over a grid x grid table of places.
+    """
+    made = []
+    for part in images.split(100):
+        patches = F.unfold(part[:, None], size, stride=stride)  # (b, size*size, places)
+        b, n, places = patches.shape
+        patches = (patches - patches.mean(1, keepdim=True)).transpose(1, 2).reshape(b * places, n)
+        z = fista(patches, D, lam, steps=steps)
+        side = math.isqrt(places)
+        z = torch.cat([z.clamp(min=0), (-z).clamp(min=0)], 1).view(b, side, side, -1).permute(0, 3, 1, 2)
+        made.append(F.adaptive_avg_pool2d(z, grid).flatten(1))
+    return torch.cat(made)
+
+
+def linear_probe(features, labels, test_features, test_labels, *, decay, steps=60):
+    """Accuracy on the test set, in [0, 1], of multinomial logistic regression on frozen features (N, d).
+
+    Features are shifted and scaled as one (not each by itself) to mean 0 and mean square norm 1; the loss adds
+    decay / 2 * |W|^2; full-batch L-BFGS from 0.
+    """
+    mean = features.mean(0)
+    scale = (features - mean).square().sum(1).mean().rsqrt()
+    x, test_x = (features - mean) * scale, (test_features - mean) * scale
+    W = torch.zeros(10, x.shape[1], device=x.device, requires_grad=True)
+    b = torch.zeros(10, device=x.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([W, b], max_iter=steps, line_search_fn="strong_wolfe")
+
+    def loss():
+        optimizer.zero_grad()
+        value = F.cross_entropy(x @ W.T + b, labels) + decay / 2 * W.square().sum()
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    with torch.no_grad():
+        return ((test_x @ W.T + b).argmax(1) == test_labels).double().mean().item()
+
+
+def probe(features, test_features, n, subset):
+    """Accuracy with n labels drawn by the seed `subset`; the decay is chosen on a fifth of them."""
+    rows = torch.randperm(len(features), generator=torch.Generator().manual_seed(subset))[:n].to(device)
+    fit_rows, choose_rows = rows[n // 5 :], rows[: n // 5]
+    decays = (1e-4, 1e-3, 1e-2)
+    y = train_labels.to(device)
+    asked = features[fit_rows], y[fit_rows], features[choose_rows], y[choose_rows]
+    trial = [linear_probe(*asked, decay=d) for d in decays]
+    best = decays[max(range(len(decays)), key=lambda i: trial[i])]
+    return linear_probe(features[rows], y[rows], test_features, y_test, decay=best)
+
+
+def unit_atoms(n, m, seed):
+    """m random directions as a dictionary (n, m)."""
+    D = torch.randn(n, m, generator=torch.Generator().manual_seed(seed)).to(device)
+    return D / D.norm(dim=0)
+
+
+windows = X[:5].view(-1, 28, 28).unfold(1, 7, 2).unfold(2, 7, 2).reshape(5, 121, 49)  # all patches, another way
+atoms = unit_atoms(49, 64, 1)
+z = fista((windows - windows.mean(2, keepdim=True)).flatten(0, 1), atoms, 0.3, steps=15).view(5, 121, 64)
+plus, minus = patch_features(X[:5].view(-1, 28, 28), atoms, 0.3, 7, grid=1).chunk(2, 1)
+assert torch.allclose(plus - minus, z.mean(1), atol=1e-5)
+assert torch.allclose(plus + minus, z.abs().mean(1), atol=1e-5)
+print(f"features on a 1 x 1 table are the mean code of {windows.shape[1]} patches and the mean of its absolute value")
+
+# %% [markdown]
+# Now the comparison: the same digits, the same subsets of labels and the same classifier for all four.
+
+# %%
+n_train, n_test = budget(smoke=220, cpu=1_200, gpu=len(X)), budget(smoke=150, cpu=1_500, gpu=len(X_test))
+pool, judged = X[:n_train].view(-1, 28, 28), X_test[:n_test].view(-1, 28, 28)
+y_test = test_labels[:n_test].to(device)
+corners = F.unfold(pool[: budget(smoke=100, cpu=500, gpu=2_500), None], 7, stride=2).transpose(1, 2).reshape(-1, 49)
+corners = corners - corners.mean(1, keepdim=True)
+D7 = learn_dictionary(corners[corners.norm(dim=1) > 0.5], 64, 0.3, steps=budget(smoke=5, cpu=150, gpu=500),
+                      batch_size=512, generator=torch.Generator().manual_seed(0))
+ways = {
+    "pixels": lambda images: images.flatten(1),
+    "256 strokes": lambda images: positive_fista(images.flatten(1), D_strokes, lam_strokes, steps=50),
+    "patches, random atoms": lambda images: patch_features(images, unit_atoms(49, 64, 0), 0.3, 7),
+    "patches, learned atoms": lambda images: patch_features(images, D7, 0.3, 7),
+}
+label_counts, subsets = (100, budget(smoke=200, cpu=1_000, gpu=1_000)), range(budget(smoke=1, cpu=5, gpu=5))
+scores = {}
+for name, way in ways.items():
+    features, test_features = way(pool), way(judged)
+    for n in label_counts:
+        scores[name, n] = [100 * probe(features, test_features, n, s) for s in subsets]
+    print(f"{name:24}" + "".join(f"{n:6,} labels: {np.mean(scores[name, n]):.1f}%" for n in label_counts)
+          + f"   ({features.shape[1]:,} features)")
+for n in label_counts:
+    unit = f"% right of {n_test:,} test digits, mean of {len(subsets)} subsets of labels"
+    record(**{f"pixels_{n}_labels": np.mean(scores["pixels", n])}, unit=unit)
+    record(**{f"patch_codes_{n}_labels": np.mean(scores["patches, learned atoms", n])}, unit=unit)
+fig, axes = plt.subplots(1, 2, figsize=(10, 2.7), sharey=True)
+for ax, n in zip(axes, label_counts, strict=True):
+    for place, (name, color) in enumerate(zip(ways, (DATA, "C2", "#555555", MODEL), strict=True)):
+        values = scores[name, n]
+        ax.plot(values, [place] * len(values), "o", color=color, markersize=5, alpha=0.7)
+        ax.plot(np.mean(values), place, "|", color=color, markersize=22)
+    ax.set(title=f"{n:,} labels", xlabel="test digits right (%)")
+axes[0].set_yticks(range(len(ways)), ways)
+axes[0].set_ylim(3.5, -0.5)
+plt.show()
+
+# %% [markdown]
+# Each dot is one subset, the bar their mean. The code in whole strokes is a mixed success. It needs a third of the
+# numbers that pixels need, and with 1,000 labels it beats them, but with 100 the two are about equal: a stroke that
+# sits two pixels further left is another stroke, and only labels could tell that the two mean the same. Codes of
+# *patches*, pooled over places, know it beforehand, and are far ahead with few labels and with more. (Each 1,000 come
+# from the same small set of digits and share most of them, so those dots lie closer together than independent ones
+# would.)
+#
+# Now the control. Most of that advantage belongs to random atoms as well; it comes from sparse coding, thresholding
+# and pooling as such. Learning the atoms adds a few points when labels are few, and less when there are more. This is
+# the finding of Coates and Ng (2011), who could fill the dictionary with random patches and lose little: the encoder
+# matters more than the dictionary. A table without the random row would have told a nicer story, and a wrong one.
+
+# %% [markdown]
+# ## 14 Another way to limit a latent: factored layers
+#
+# All of this limited the information in $z$ by a *price*. There is a stranger way, with no price at all. Put a
+# product of square linear layers between the encoder and the decoder of an autoencoder. A product of matrices is a
+# matrix, so the net can express exactly what it could before. It does not *learn* the same. Jing, Zbontar and LeCun
+# (2020) found that its codes keep to fewer dimensions, and one line shows where that comes from. Let a matrix be a
+# product of $N$ balanced factors, so that a singular value $\sigma$ of the product is $\sigma^{1/N}$ in each. Gradient
+# descent on the factors of a loss $\mathcal L$ moves it, for small steps, at the rate (Arora et al. 2019)
+# $$\dot\sigma = -N\, \sigma^{\,2 - 2/N}\ \frac{\partial \mathcal L}{\partial \sigma} \tag{32}$$
+# For $N = 1$ every direction learns at its own gradient's speed. For $N \ge 2$ a direction that is small learns slowly
+# *because* it is small: large ones are served first, and those that the loss hardly needs never get started. Nobody
+# chose the rank; the parametrisation did.
+#
+# The check takes one small gradient step on the factors and looks at the product. Then three autoencoders of digits
+# with a code of 64 numbers, the same but for 0, 2 or 4 linear layers behind the encoder, are trained alike, and the
+# spectrum of their codes' covariance on held-out digits is drawn.
+
+# %%
+class FactoredAE(nn.Module):
+    """An autoencoder 784 -> 128 -> m -> 128 -> 784 with `factors` linear m x m layers after its encoder, eq. (32).
+
+    x: (B, 784) in [0, 1] -> the same shape.  Jing, Zbontar & LeCun 2020.
+    """
+
+    def __init__(self, factors, m=64):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, m))
+        self.product = nn.Sequential(*(nn.Linear(m, m, bias=False) for _ in range(factors)))
+        for layer in self.product:
+            nn.init.normal_(layer.weight, 0, m**-0.5)
+        self.decoder = nn.Sequential(nn.Linear(m, 128), nn.ReLU(), nn.Linear(128, 784))
+
+    def code(self, x):
+        """(B, 784) -> (B, m)."""
+        return self.product(self.encoder(x))
+
+    def forward(self, x):
+        return self.decoder(self.code(x))
+
+
+for N in (1, 2, 4):
+    sigma, slope = torch.tensor([2.0, 0.5, 0.01]).double(), torch.tensor([0.3, -1.0, 2.0]).double()
+    factors = [torch.diag(sigma ** (1 / N)).requires_grad_() for _ in range(N)]
+    (torch.linalg.multi_dot([*factors, torch.eye(3).double()]).diagonal() * slope).sum().backward()
+    with torch.no_grad():
+        after = torch.linalg.multi_dot([*(f - 1e-7 * f.grad for f in factors), torch.eye(3).double()]).diagonal()
+    rate = (after - sigma) / 1e-7
+    assert torch.allclose(rate, -N * sigma ** (2 - 2 / N) * slope, rtol=1e-3, atol=1e-4)                       # (32)
+    print(f"N = {N}: singular values 2, 0.5, 0.01 move at {rate[0] / -slope[0]:.3f}, {rate[1] / -slope[1]:.3f}, "
+          f"{rate[2] / -slope[2]:.5f} times their gradient")
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.3))
+for color, factors in zip((DATA, "C2", MODEL), (0, 2, 4), strict=True):
+    torch.manual_seed(0)
+    net = FactoredAE(factors).to(device)
+    fit(lambda x, net=net: (net(x) - x).square().sum(1).mean() / 2, net, X,
+        steps=budget(smoke=30, cpu=800, gpu=10_000), batch_size=128, lr=1e-3,
+        generator=torch.Generator().manual_seed(0), unit="squared error / 2")
+    with torch.no_grad():
+        code, error = net.code(X_test[:2_000]), (net(X_test) - X_test).square().sum(1).mean() / 2
+    spectrum = torch.linalg.eigvalsh(torch.cov(code.T)).flip(0).clamp(min=1e-12)
+    dims = int((spectrum > 1e-3 * spectrum[0]).sum())
+    left.plot(range(1, 65), (spectrum / spectrum[0]).cpu(), color=color, label=f"{factors} linear layers")
+    print(f"{factors} linear layers: {dims} of 64 directions above 0.1% of the largest; held-out error {error:.2f}")
+    record(**{f"dimensions_{factors}_layers": dims}, unit="of 64 code directions above 0.1% of the largest variance")
+left.axhline(1e-3, color="#555555", linewidth=1, linestyle="--")
+left.set(yscale="log", xlabel="direction", ylabel="variance / largest", title="Spectrum of the code", ylim=(1e-9, 2))
+left.legend()
+deepest = encoders["3"]
+same = torch.eye(m_lista, device=device)
+ranks, cut_errors = (1, 2, 5, 10, 15, 20, 25, 30, 40, 60, 100), []
+kept = deepest.S.detach().clone()
+for r in ranks:
+    U, s, V = torch.linalg.svd(same - kept)
+    with torch.no_grad():
+        deepest.S.copy_(same - (U[..., :r] * s[..., None, :r]) @ V[..., :r, :])
+        cut_errors.append(code_error(deepest(x_test)))
+        deepest.S.copy_(kept)
+right.plot(ranks, cut_errors, "o-", color=MODEL)
+right.axhline(lista_error[3], color=MODEL, linestyle="--", linewidth=1)
+right.axvline(n_lista, color="#555555", linestyle="--", linewidth=1)
+right.set(xscale="log", yscale="log", xlabel="rank $r$", ylabel=r"$\|z - z^*\|^2$",
+          title="LISTA, 3 layers, $I - S$ cut to rank $r$")
+right.set_xticks([1, 2, 5, 10, 25, 50, 100], ["1", "2", "5", "10", "25", "50", "100"])
+right.minorticks_off()
+right.text(n_lista * 1.05, 0.95, "rank of ISTA's", transform=right.get_xaxis_transform(), fontsize=9, va="top")
+plt.show()
+print("rank: error  " + ", ".join(f"{r}: {e:.3f}" for r, e in zip(ranks, cut_errors, strict=True)))
+
+# %% [markdown]
+# Left, the same net with the same loss and the same batches: the more linear layers it is given, the earlier its
+# spectrum falls below a thousandth of its top (dashed). The price is in the printed lines too. After the same number
+# of steps the factored nets reconstruct worse, so a part of the effect is that they have learned *less* so far, the
+# small directions last, as (32) says. With Adam, which rescales every gradient, (32) is a guide and not a law. (One
+# seed each.)
+#
+# Right, the same thought put to use, or tried. LISTA's $S$ has $m^2$ entries, and ISTA's has a simple form, since
+# $I - S = D^\top D / L$ has rank $n$, a quarter of $m$ here (the grey line; the orange one is the error without a cut).
+# Two thin factors in place of $I - S$ would save time if a rank well below $m/2$ were enough. The learned inhibition
+# does not oblige: cut off after training at rank $n$ it loses a good part of what training had gained, and even at 60,
+# above $m/2$, not all has come back. Freed from ISTA's form, training has used the freedom. Would a LISTA *trained* in
+# factored form do better? Try it: replace `S` by two thin matrices.
 
 # %% [markdown]
 # ## Results

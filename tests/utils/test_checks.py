@@ -197,6 +197,21 @@ def test_an_untouched_task_says_that_it_is_not_implemented(shown):
 def test_a_check_that_stops_before_it_compares_still_gives_its_hint(tiny):
     text = run(tiny, total="def total(x):\n    return None + x")["total-check-1"]["text/plain"]
     assert "FAIL  total: not compared: the cell stopped with TypeError\n      hint: is it the sum?" in text
+    assert "total-1: 0 of 2 points · 0 of 6 points so far" in text
+
+
+def test_what_passed_before_a_check_stopped_counts(tiny):
+    notebook = nbformat.read(tiny / "labs" / f"{TINY}.ipynb", as_version=4)
+    cells = {cell.id: cell for cell in notebook.cells}
+    cells["double"].source = "n = 2\ndef double(x):\n    global n\n    n -= 1\n    assert n > 0\n    return x + x"
+    check, alone = cells["double-check-2"], "\ncheck(ratio=double(x) / x)\ncheck("
+    check.source = check.source.replace("\ncheck(", alone, 1)
+    notebook.cells = [cells[i] for i in ("setup", "open-lab", "double")] + [check]
+    client = NotebookClient(notebook, allow_errors=True, resources={"metadata": {"path": str(tiny / "labs")}})
+    client.execute()
+    text = [output.data["text/plain"] for output in check.outputs if "data" in output][-1]
+    assert "FAIL  linear: not compared: the cell stopped with AssertionError" in text
+    assert "double-2: 1 of 2 points · 1 of 6 points so far" in text
 
 
 def test_a_check_that_is_run_twice_counts_once(tiny):
