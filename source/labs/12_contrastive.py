@@ -562,9 +562,9 @@ print(f"loss of the one that only pulls: {pull_values[0]:.3f} -> {pull_values[-1
 # $$\ell_{i0} = \frac{\cos(q_i, k_i)}{\tau}, \quad \ell_{ij} = \frac{\cos(q_i, n_j)}{\tau}, \qquad
 # L = -\frac1B \sum_{i=1}^{B} \ln \frac{e^{\ell_{i0}}}{e^{\ell_{i0}} + \sum_{j=1}^{K} e^{\ell_{ij}}} \tag{6}$$
 # The other positives $k_{i'}$ of the batch are *not* negatives here. Keys are targets: **the gradient goes into $q$
-# only**. Return also how often the positive wins, the share of queries with $\ell_{i0}$ above every $\ell_{ij}$: it says more
-# than a loss about how far training has come. The queue has keys as **columns**, as in the paper's own pseudo-code (in
-# the lecture they are rows).
+# only**. Return also how often the positive wins, the share of queries with $\ell_{i0}$ above every $\ell_{ij}$: it
+# says more than a loss about how far training has come. The queue has keys as **columns**, as in the paper's own
+# pseudo-code (in the lecture they are rows).
 #
 # <details><summary>Hint 1: the shape of the code</summary>
 #
@@ -647,8 +647,8 @@ check(
     rtol=1e-3,
     atol=1e-5,
     hint="The derivatives with respect to q, k and the queue, one after the other: 0 for k and for the queue, both are "
-    "keys, and keys are targets. An encoder of keys that is trained by this loss is no longer a slow copy of the other one. An error: the loss has "
-    "no gradient at all.",
+    "keys, and keys are targets. An encoder of keys that is trained by this loss is no longer a slow copy of the other "
+    "one. An error: the loss has no gradient at all.",
 )
 
 # %% [markdown]

@@ -2255,6 +2255,8 @@ record(power_of_ten_components=100 * by_components[10], unit="% of the power, th
 #    place of the soft threshold, and what do the atoms of a pair learn to share?
 # 8. Replace $I - S$ in section 10's LISTA by a product of two thin factors and *train* it so. From which rank on is it
 #    as good as the full one, and how many multiplications does that save?
+# 9. Move an image of section 11 by one pixel. Do its maps move with it? Cut it into patches of section 9 before and
+#    after: how much of a patch's code is still the same?
 #
 # ## References
 #

@@ -2282,6 +2282,10 @@ record(simsiam_rank=small["SimSiam"][1][-1, 3], unit="directions in use of 32, S
 #    collapse? Give the predictor ten times the learning rate; does that help?
 # 9. In `nt_xent`, give false negatives (images of the same digit, by their labels) weight 0. What becomes of the share
 #    of equal neighbours in section 6? (Supervised contrastive learning goes further and makes them positives.)
+# 10. Ask $h$ and $z$ of section 8 for the other amounts of `augment`, size and shift, as for the slant. Which does $z$
+#     forget most? Does it still, if that augmentation was switched off in training?
+# 11. Let a batch's keys enter MoCo's queue after the loss, and put the positive beside the queue, as the paper does.
+#     Does the loss of section 9 change, does the probe?
 #
 # ## References
 #
