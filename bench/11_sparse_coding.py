@@ -409,7 +409,7 @@ def csc_row():
 
 # ---------------------------------------------------------------- LISTA
 
-LISTA_LAYERS = {0: 3_000, 1: 16_000, 3: 16_000, 7: 12_000}  # layers: steps of training
+LISTA_LAYERS = {0: 3_000, 1: 16_000, 3: 8_000, 7: 5_000}  # layers: steps of training
 LISTA_BATCH, LISTA_PATCHES = 500, 240_000
 
 

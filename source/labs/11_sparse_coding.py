@@ -795,8 +795,8 @@ def dictionary(n, m):
 
 
 D, z = dictionary(8, 5), fresh(5, 60)
-truth = dictionary(8, 5) * torch.tensor([0.4, 2.0, 1.6, 0.7, 2.0])
-x = truth @ z + 0.1 * fresh(8, 60)
+truth = dictionary(8, 5) * torch.tensor([2.0, 0.4, 1.6, 0.7, 2.0])
+x = truth.roll(-1, 1) @ z + 0.1 * fresh(8, 60)  # the first best atom is a short one
 check(
     one_pass=dictionary_step(x, D.clone(), z),
     rtol=1e-4,
