@@ -138,11 +138,14 @@ def random_net(sets):
 
 def keep(name, method, facts, found, where):
     """Write the lecture's checkpoint: the encoder with its head, PIRL with both heads and without its memory."""
-    if name == "pirl":
+    facts = facts | {f"right_{share}": f"{statistics.mean(found[share]):.2f}% of {where}" for share in SHARES}
+    if name == "simclr":
+        save_checkpoint("12_simclr", method.encoder, **facts)
+    elif name == "moco":
+        save_checkpoint("12_moco", method.encoder, **facts)
+    else:
         method.bank = method.bank[:0]
-    net = method if name == "pirl" else method.encoder
-    accuracies = {f"right_{share}": f"{statistics.mean(found[share]):.2f}% of {where}" for share in SHARES}
-    save_checkpoint(f"12_{name}", net, **facts, **accuracies)
+        save_checkpoint("12_pirl", method, **facts)
 
 
 def _spread(values):
@@ -187,7 +190,9 @@ def other_row(name, run, random, where):
         f"{len(found[1])} subsets / the untrained network's better read-out. Right with 1, 10, 100 %: "
         f"{_spread(found[1])}, {_spread(found[10])}, {found[100][0]:.2f}; 20 nearest neighbours {found['knn'][0]:.2f} %"
     )
-    return row(f"12-{name}", what, 100 - statistics.mean(found[1]), 100 - random[1][0], target="reported", unit="% wrong")
+    return row(
+        f"12-{name}", what, 100 - statistics.mean(found[1]), 100 - random[1][0], target="reported", unit="% wrong"
+    )
 
 
 # ---------------------------------------------------------------- fine-tuning
