@@ -78,7 +78,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from utils.data import digits_split
-from utils.device import pick_device, timed
+from utils.device import pick_device, pick_dtype, timed
 from utils.plot import DATA, MODEL, show_images, use_style
 from utils.train import budget, budget_name, checkpoint, measured, record
 from utils.widgets import explore
@@ -1230,14 +1230,21 @@ class SimCLR(nn.Module):
 # $$\hat\ell(x) = \text{the most frequent label among } \{\ell_i : i \in \mathcal N(x)\} \tag{25}$$
 
 # %%
+def half(device):
+    """The type for torch.autocast here: bfloat16, or float32 on a GPU that would only emulate it."""
+    return torch.float32 if pick_dtype(device)[0] == torch.float16 else torch.bfloat16
+
+
 def train_contrast(method, images, *, steps=None, seconds=None, batch_size=256, lr=3e-3, weight_decay=1e-2,
-                   dtype=torch.bfloat16, generator=None, each=None):
+                   dtype=None, generator=None, each=None):
     """Minimise method.loss(x, rows, generator) over batches of images; returns (losses, CPU seconds).
 
     images: (n, 1, 28, 28) uint8 or floats in [0, 1]; rows: the places of the batch's images in it.  Give the length as
     `steps`, or as `seconds` of CPU time: the step size rises over the first tenth and falls to 0 along a cosine.
-    dtype: of the convolutions (torch.autocast).  each: called as each(step, used, loss), used: the share done, 0 to 1.
+    dtype: of the convolutions (torch.autocast), `half` if None.  each: called as each(step, used, loss), used: the
+    share done, 0 to 1.
     """
+    dtype = half(images.device) if dtype is None else dtype
     optimizer = torch.optim.AdamW(method.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     method.train()
     begun, losses, batches = time.process_time(), [], []
@@ -2180,7 +2187,7 @@ milliseconds = {"encoder, both views": [], "NT-Xent": []}
 for size in sizes:
     x_double = x_train[torch.arange(2 * size) % len(x_train)]
     z_pair = torch.randn(2 * size, 64, device=device, requires_grad=True)
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    with torch.autocast(device.type, dtype=half(device), enabled=half(device) != torch.float32):
         taken = timed(lambda x=x_double: live.project(live.train()(x)).sum().backward(), device=device, repeats=1)
     milliseconds["encoder, both views"].append(1000 * taken)
     taken = timed(lambda z=z_pair: nt_xent(*z.chunk(2), 0.2).backward(), device=device, repeats=9)
