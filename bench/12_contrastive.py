@@ -245,8 +245,8 @@ def fashion_row():
         f"SimCLR with the digits' recipe and views on 10,000 images of Fashion-MNIST, {CPU_SECONDS // 60} CPU-minutes "
         f"on one thread ({facts['steps']:,} steps, seed {facts['seed']}); linear probe on 1 % of the labels, % of "
         f"{where} that it gets wrong, mean of {len(found[1])} subsets / the untrained network's better read-out. Right "
-        f"with 1, 10, 100 %, and 20-NN: {_four(found)}; untrained {', '.join(f'{random[share][0]:.2f}' for share in SHARES)}; "
-        f"pixels {_four(pixels)}"
+        f"with 1, 10, 100 %, and 20-NN: {_four(found)}; untrained "
+        f"{', '.join(f'{random[share][0]:.2f}' for share in SHARES)}; pixels {_four(pixels)}"
     )
     wrong = 100 - statistics.mean(found[1])
     return row("12-fashion", what, wrong, 100 - random[1][0], target="reported", unit="% wrong")
@@ -267,8 +267,8 @@ def gpu_rows(device, *, epochs=100, most=None):
         rate = 256 * len(losses) / (time.perf_counter() - begun)
         found = judge(method.encoder, sets)
         what = (
-            f"SimCLR on {len(sets[0][0]):,} images ({name}), {epochs} epochs of batch 256, on {describe(device)}: images "
-            f"a second, two views each; right with 1, 10, 100 % of the labels and 20-NN, {where}: {_four(found)}"
+            f"SimCLR on {len(sets[0][0]):,} images ({name}), {epochs} epochs of batch 256, {describe(device)}: images a "
+            f"second, two views each; right with 1, 10, 100 % of the labels and 20-NN, {where}: {_four(found)}"
         )
         yield row(f"12-gpu-{name}", what, rate, None, target="reported", unit="images/s")
 
