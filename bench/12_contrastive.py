@@ -267,8 +267,8 @@ def gpu_rows(device, *, epochs=100, most=None):
         rate = 256 * len(losses) / (time.perf_counter() - begun)
         found = judge(method.encoder, sets)
         what = (
-            f"SimCLR on {len(sets[0][0]):,} images ({name}), {epochs} epochs of batch 256, {describe(device)}: images a "
-            f"second, two views each; right with 1, 10, 100 % of the labels and 20-NN, {where}: {_four(found)}"
+            f"SimCLR on {len(sets[0][0]):,} images ({name}), {epochs} epochs of batch 256, {describe(device)}: images "
+            f"a second, two views each; right with 1, 10, 100 % of the labels and 20-NN, {where}: {_four(found)}"
         )
         yield row(f"12-gpu-{name}", what, rate, None, target="reported", unit="images/s")
 
