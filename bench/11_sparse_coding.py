@@ -15,7 +15,7 @@ from utils.data import digits_split
 from utils.train import checkpoint, save_checkpoint
 
 STEM = "11_sparse_coding"
-NAMES = """energy ista fista lipschitz kkt_residual duality_gap whitened_patches whitened_images update_dictionary
+NAMES = """energy ista fista lipschitz kkt_residual duality_gap whitened_patches whitened_images
 learn_dictionary Dictionary fit_gabor LISTA train_lista PSD psd_codes ConvEncoder conv_reconstruct transfer
 conv_fista conv_energy conv_lipschitz positive_fista patch_features linear_probe"""
 (
@@ -27,7 +27,6 @@ conv_fista conv_energy conv_lipschitz positive_fista patch_features linear_probe
     duality_gap,
     whitened_patches,
     whitened_images,
-    update_dictionary,
     learn_dictionary,
     Dictionary,
     fit_gabor,
@@ -273,8 +272,8 @@ def random_places(images, size, n, generator):
 def train_conv(images, K, size, lam, *, steps, batch_size, crop, generator, iterations=30, lr=0.05):
     """Learn convolutional decoder and encoder filters from random crops of images (N, H, W): a ConvEncoder.
 
-    Each step: maps by conv_fista, one projected Adam step of the decoder on what is left
-    unexplained, one Adam step of the encoder towards the maps.
+    Each step: maps by conv_fista, one projected Adam step of the decoder on what is left unexplained, one Adam step of
+    the encoder towards the maps.
     """
     net = ConvEncoder(K, size).to(images.device)
     seeds = torch.stack(
@@ -430,33 +429,20 @@ def lista_nets(D):
     return nn.ModuleDict({**nets, "psd": PSD(n, m), "dictionary": Dictionary(n, m)})
 
 
-def train_psd(x, m, lam, *, steps, batch_size, generator, alpha=0.5, lr=3e-3, iterations=15, D=None):
-    """Dictionary and encoder together: codes from both, then D as in `learn_dictionary`, then one step of the encoder.
-
-    With D given it stays, and only the encoder learns.  Returns D (n, m) and the PSD.
-    """
-    fixed = D is not None
-    if not fixed:
-        D = torch.randn(x.shape[1], m, generator=generator).to(x)
-        D /= D.norm(dim=0)
-    net = PSD(x.shape[1], m).to(x.device)
+def train_psd(x, D, lam, *, steps, batch_size, generator, alpha=0.5, lr=3e-3, iterations=15):
+    """PSD's encoder for a given dictionary D (n, m): codes that stay near its prediction, then a step towards them."""
+    net = PSD(*D.shape).to(x.device)
     optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
-    A, B = x.new_zeros(m, m), x.new_zeros(x.shape[1], m)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
         batch = x[torch.randint(len(x), (batch_size,), generator=generator).to(x.device)]
         predicted = net(batch)
         z = psd_codes(batch, D, lam, predicted.detach(), alpha, steps=iterations)
-        if not fixed:
-            keep = (step / (step + 1)) ** 3
-            A.mul_(keep).addmm_(z.T, z, alpha=1 / batch_size)
-            B.mul_(keep).addmm_(batch.T, z, alpha=1 / batch_size)
-            update_dictionary(D, A, B)
         loss = (predicted - z).square().sum(1).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-    return D, net
+    return net
 
 
 def train_lista_nets():
@@ -472,7 +458,7 @@ def train_lista_nets():
     for T, steps in LISTA_LAYERS.items():
         train_lista(nets[str(T)], x, z, steps=steps, batch_size=LISTA_BATCH, generator=seeded(4), lr=3e-3)
         print(f"  LISTA, {T} layers: {time.process_time() - begun:.0f} CPU-seconds so far", flush=True)
-    _, psd = train_psd(x, LISTA_ATOMS, LAM, steps=3_000, batch_size=256, generator=seeded(5), D=D)
+    psd = train_psd(x, D, LAM, steps=3_000, batch_size=256, generator=seeded(5))
     nets["psd"].load_state_dict(psd.state_dict())
     steps = ", ".join(f"{steps} with {T} layers" for T, steps in LISTA_LAYERS.items())
     facts = dict(lam=LAM, size=size, atoms=LISTA_ATOMS, patches=LISTA_PATCHES, steps=steps, batch_size=LISTA_BATCH)
@@ -601,16 +587,8 @@ def feature_rows(subsets=5, decays=(1e-5, 1e-4, 1e-3, 1e-2)):
         wrong = {}
         for name, (train, test) in made.items():
             drawn = [balanced(labels[:-2_000], count, seeded(s)) for s in range(subsets)]
-            decay = max(
-                decays,
-                key=lambda d: linear_probe(
-                    train[drawn[0]],
-                    labels[drawn[0]],
-                    train[chooser],
-                    labels[chooser],
-                    decay=d,
-                ),
-            )
+            trial = train[drawn[0]], labels[drawn[0]], train[chooser], labels[chooser]
+            decay = max(decays, key=lambda d, trial=trial: linear_probe(*trial, decay=d))
             wrong[name] = [
                 100 * (1 - linear_probe(train[rows], labels[rows], test, test_labels, decay=decay)) for rows in drawn
             ]
