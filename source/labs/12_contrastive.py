@@ -221,7 +221,7 @@ kept = x.clone()
 result = erase(kept, corner, size)
 check(
     unchanged=torch.stack([kept, torch.as_tensor(result)]),
-    hint="The images that were given, after the call. They have holes: work on a copy.",
+    hint="If erased passes: the images that were given have holes after the call, so work on a copy.",
 )
 
 # %% [markdown]
