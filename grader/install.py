@@ -1,4 +1,4 @@
-"""`python3 grader/install.py`: makes `.venv` and installs the course into it. Standard library only.
+"""`python3 grader/install.py [EXTRA ...]`: makes `.venv`, installs the course into it. Standard library only.
 
 torch comes as the CPU build on a machine without an NVIDIA GPU (on Linux the plain package is the CUDA build, several
 gigabytes). COURSE_TORCH_INDEX names another index to take it from, "" none; COURSE_CONSTRAINTS="" takes the newest.
@@ -61,13 +61,15 @@ def main():
     pins = os.environ.get("COURSE_CONSTRAINTS", "constraints.txt")
     constraints = ["-c", pins] if pins else []
     options, why = torch_options()
-    print(f"torch: {why}", flush=True)
-    pip(*constraints, *options, "torch")
-    pip(*constraints, *options, "-e", ".[course,cluster,dev]")
+    extras = sys.argv[1:]
+    if not (VENV / ".ready").exists():
+        print(f"torch: {why}", flush=True)
+        pip(*constraints, *options, "torch")
+    pip(*constraints, *options, "-e", f".[{','.join(['course', *extras])}]")
     settings = VENV / "share" / "jupyter" / "lab" / "settings"
     settings.mkdir(parents=True, exist_ok=True)
     (settings / "overrides.json").write_text(json.dumps(JUPYTERLAB, indent=1))
-    (VENV / ".ready").touch()
+    (VENV / "-".join([".ready", *extras])).touch()
 
 
 # How JupyterLab opens here: rendered Markdown, no pop-up about news, the table of contents numbered as the text is.
