@@ -1,5 +1,5 @@
 # make lab       install what is missing, open JupyterLab on the start page (NO_BROWSER=1: print its address)
-# make test      install what is missing, run the whole suite
+# make test      install what is missing, run the whole suite (TOPIC=03: what tests one topic)
 # make grade     grade the sample class (our own code: without a sandbox if need be), print where the report is
 # make notebooks build lectures/, labs/, solutions/, samples/ from source/
 # make bench    ours beside the peers (ONLY=01: one file), into bench/results.json
@@ -18,7 +18,7 @@ LAB := 01
 .PHONY: lab test grade notebooks bench checkpoints site lint clean
 .DEFAULT_GOAL := lab
 
-$(READY): pyproject.toml constraints.txt grader/install.py
+$(READY): pyproject.toml constraints.txt grader/install.py $(wildcard grader/jupyter/*.json grader/jupyter/labextension/*.json grader/jupyter/labextension/static/*)
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found; name one: make PYTHON=/path/to/python3"; exit 2; }
 	@$(PYTHON) grader/install.py
 
@@ -27,10 +27,11 @@ $(ALL): $(READY)
 
 lab: $(READY)
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/START.md \
+		--LabApp.workspaces_dir="$(CURDIR)/.venv/share/jupyter/lab/workspaces" \
 		$(if $(NO_BROWSER)$(HEADLESS),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: $(ALL)
-	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(if $(TOPIC),-k $(TOPIC)_) $(ARGS)
 
 grade: $(READY)
 	@$(BIN)/grade run $(LAB) samples/$(notdir $(wildcard samples/$(LAB)_*)) --allow-unsandboxed

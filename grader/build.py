@@ -14,10 +14,10 @@ import tempfile
 import nbformat
 
 from grader import answers
-from grader.course import ROOT, CourseError, topics
-from grader.source import BEGIN, END, assemble, expected_path, read_source
+from grader.course import ROOT, CourseError, settings, topics
+from grader.source import BEGIN, END, assemble, expected_path, neighbours, read_source
 
-START, README = "START.md", "README.md"
+PAGES = ("README.md", "RESULTS.md")  # they have built parts
 
 
 def outputs_of(stem):
@@ -46,8 +46,20 @@ def build(stems, say=print):
             _write(path, dump(notebook))
         for path, text in answers.sample_class(stem).items():
             _write(path, text)
+        _link_neighbours(stem)
     for path, text in derived().items():
         _write(path, text)
+
+
+def _link_neighbours(stem):
+    """Renew the title cells of the lectures before and after this one, which link to it. They are not run again."""
+    source = ROOT / "source" / "lectures"
+    for other in neighbours(stem) if (source / f"{stem}.py").is_file() else ():
+        path = ROOT / "lectures" / f"{other}.ipynb"
+        if other and path.is_file():
+            notebook = nbformat.read(path, as_version=4)
+            notebook.cells[0] = assemble(source / f"{other}.py", "lectures").cells[0]
+            _write(path, dump(notebook))
 
 
 def dump(notebook):
@@ -160,9 +172,9 @@ def _must_pass(notebook, source):
 
 
 def derived():
-    """START.md and README.md with their built parts, the map of topics and the tables of results: {path: text}."""
+    """README.md and RESULTS.md with their built parts, the map of topics and the tables of results: {path: text}."""
     made = {}
-    for name in (START, README):
+    for name in PAGES:
         path = ROOT / name
         if path.is_file():
             text = path.read_text(encoding="utf-8")
@@ -175,10 +187,10 @@ def derived():
     return made
 
 
-def map_of_topics():
-    """A Markdown table with a row a topic."""
+def map_of_topics(stems=None):
+    """A Markdown table with a row a topic; stems: of these only."""
     rows = ["| topic | lecture | lab | what it is about |", "|---|---|---|---|"]
-    for stem in topics():
+    for stem in topics() if stems is None else stems:
         facts, links = {}, {"lectures": "", "labs": ""}
         for kind in links:
             path = ROOT / "source" / kind / f"{stem}.py"
@@ -223,7 +235,17 @@ def table_of_benchmarks():
     return "\n".join(rows)
 
 
-PARTS = {"topics": map_of_topics, "results": table_of_results, "bench": table_of_benchmarks}
+def ways_to_open():
+    """Where the notebooks open without anything installed."""
+    s = settings()
+    return (
+        f"[Colab](https://colab.research.google.com/github/{s.repo}/blob/{s.branch}/) · "
+        f"[Binder](https://mybinder.org/v2/gh/{s.repo}/{s.branch}?urlpath=lab/tree/START.md) · "
+        f"[Codespaces](https://codespaces.new/{s.repo}/tree/{s.branch})"
+    )
+
+
+PARTS = {"open": ways_to_open, "topics": map_of_topics, "results": table_of_results, "bench": table_of_benchmarks}
 
 
 def _table_row(*cells):
@@ -236,7 +258,7 @@ def stale(stems):
     problems = []
     for stem in stems:
         for kind, source, path, executed in outputs_of(stem):
-            found = _stale_notebook(kind, source, path, executed)
+            found = stale_notebook(kind, source, path, executed)
             problems += [f"{path.relative_to(ROOT)}: {why}" for why in found]
             if kind == "solutions" and not found:
                 problems += _stale_values(expected_path(stem), nbformat.read(path, as_version=4))
@@ -269,7 +291,8 @@ def _stale_text(path, text):
     return [] if path.read_text(encoding="utf-8") == text else [f"{path.relative_to(ROOT)}: not what the sources give"]
 
 
-def _stale_notebook(kind, source, path, executed):
+def stale_notebook(kind, source, path, executed):
+    """Why a built notebook is not what its source gives: [] or one reason."""
     if not path.is_file():
         return ["missing"]
     try:

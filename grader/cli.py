@@ -30,7 +30,7 @@ def _parser():
     parser = argparse.ArgumentParser(prog="grade", description="Build the course's notebooks and grade its labs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    build = commands.add_parser("build", help="source/ -> lectures/, labs/, solutions/, samples/, START.md")
+    build = commands.add_parser("build", help="source/ -> lectures/, labs/, solutions/, samples/, README.md")
     build.add_argument("topics", nargs="*", metavar="NN", help="topics to build; all when none is named")
     build.add_argument("--check", action="store_true", help="build nothing; exit 1 where something is stale")
     build.add_argument(
@@ -38,9 +38,18 @@ def _parser():
     )
     build.set_defaults(run=_build)
 
+    release = commands.add_parser("release", help="the students' folder: no solutions, no sources, no tests")
+    release.add_argument("topics", nargs="*", metavar="NN", help="topics to give out; all when none is named")
+    release.add_argument("--out", type=Path, required=True, metavar="DIR", help="new, empty, or an earlier release")
+    release.add_argument("--zip", action="store_true", help="write DIR.zip as well")
+    release.set_defaults(run=_release)
+
     check = commands.add_parser("check", help="a student's own check: the same verdicts as the badges in the notebook")
     check.add_argument("notebook", type=Path)
     check.set_defaults(run=_check)
+
+    start = commands.add_parser("start", help="write the start page, START.md, with the points that saved labs show")
+    start.set_defaults(run=_start)
 
     run = commands.add_parser("run", help="grade submissions of a lab")
     run.add_argument("topic", metavar="NN")
@@ -94,6 +103,16 @@ def _parser():
     export.add_argument("--column", default=None, help="Canvas: the assignment's name there (default: the lab's)")
     export.add_argument("--student", default=None, help="Gradescope: whose results.json")
     export.set_defaults(run=_export)
+
+    new = commands.add_parser("new", help="the files of a new topic: a small skeleton that builds and is graded")
+    new.add_argument("topic", metavar="NN_topic", help="two digits and a name, as in 03_made")
+    new.add_argument("--title", required=True, help="as in 'MADE: one network, every conditional'")
+    new.set_defaults(run=_new)
+
+    moved = commands.add_parser("moved", help="the recorded results that moved since a commit; exit 1 where one did")
+    moved.add_argument("--since", default="HEAD", metavar="COMMIT", help="default: HEAD, the last commit")
+    moved.add_argument("--by", type=float, default=5.0, metavar="PERCENT", help="by more than so much (default: 5)")
+    moved.set_defaults(run=_moved)
 
     gradescope = commands.add_parser("gradescope", help="the zip of a Gradescope autograder; it holds the solution")
     gradescope.add_argument("topic", metavar="NN")
@@ -149,7 +168,7 @@ def _build(options):
     if options.repo and not options.check:
         build.stamp(options.repo)
         settings.cache_clear()
-    stems = [find_topic(wanted) for wanted in options.topics] or topics()
+    stems = sorted({find_topic(wanted) for wanted in options.topics}) or topics()
     if options.check:
         problems = build.stale(stems)
         for problem in problems:
@@ -157,6 +176,14 @@ def _build(options):
         print(f"{len(problems)} stale: run `make notebooks`" if problems else f"all of {len(stems)} topics up to date")
         return 1 if problems else 0
     build.build(stems, say=lambda line: print(line, flush=True))
+    return 0
+
+
+def _release(options):
+    from grader import release
+
+    stems = [find_topic(wanted) for wanted in options.topics] or topics()
+    release.make(sorted(set(stems)), options.out, as_zip=options.zip)
     return 0
 
 
@@ -170,7 +197,7 @@ def _run(options):
     from grader.progress import Progress
 
     master = Master.load(options.topic)
-    submissions = find_submissions(options.submissions)
+    submissions = find_submissions(options.submissions, master.stem)
     for name in left_out(options.submissions, submissions):
         print(f"left out: {name} (there is no notebook in it)", file=sys.stderr)
     out = options.out or Path("grades") / master.stem
@@ -254,6 +281,27 @@ def _export(options):
     )
 
 
+def _new(options):
+    from grader.course import ROOT
+    from grader.new import new_topic
+
+    for path in new_topic(options.topic, options.title):
+        print(path.relative_to(ROOT))
+    number = options.topic[:2]
+    print(f"next: `.venv/bin/grade build {number}`, then `make test TOPIC={number}`: it lists what is left to fill in")
+    return 0
+
+
+def _moved(options):
+    from grader import moved
+
+    found = moved.moved(options.since, options.by)
+    for row in found:
+        print(moved.line(*row))
+    print(f"{len(found)} results moved by more than {options.by:g} % since {options.since}")
+    return 1 if found else 0
+
+
 def _gradescope(options):
     from grader import gradescope
 
@@ -309,6 +357,14 @@ def _adjust(options):
         print("the pages, grades.csv and grades.json are as before: `grade report` with --db and --from writes them")
     else:
         _write(book, lab, folder)
+    return 0
+
+
+def _start(options):
+    from grader import start
+
+    reached, most = start.write()
+    print(f"{start.PAGE}: {reached:g} of {most:g} points so far")
     return 0
 
 

@@ -34,10 +34,11 @@ def topics():
 
 
 def find_topic(wanted, among=None):
-    """The stem for "01", "1" or "01_histograms_logistics"; CourseError where there is none."""
+    """The stem for "01", "1", "01_histograms_logistics" or the path of one of its files; CourseError for others."""
     stems = topics() if among is None else among
+    parts = {Path(part).stem for part in Path(wanted).parts}
     for stem in stems:
         number = stem.split("_")[0]
-        if wanted == stem or (re.fullmatch(r"\d+", wanted) and int(wanted) == int(number)):
+        if stem in parts or (re.fullmatch(r"\d+", wanted) and int(wanted) == int(number)):
             return stem
     raise CourseError(f"there is no topic {wanted!r}; expected one of {', '.join(stems) or '(none)'}")

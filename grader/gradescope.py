@@ -82,6 +82,15 @@ def write(stem, out, *, allow_unsandboxed=False):
                 files[f"course/{path.relative_to(folder).as_posix()}"] = (path.read_bytes(), False)
     for name in (f"labs/{stem}.ipynb", f"solutions/{stem}.ipynb", "pyproject.toml"):
         files[f"course/{name}"] = ((ROOT / name).read_bytes(), False)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(zipped(files))
+    except OSError as error:
+        raise CourseError(f"cannot write to --out {out}: {error.strerror}") from None
+
+
+def zipped(files):
+    """A zip's bytes, the same for the same files {path: (bytes, is it a program)}."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, (data, program) in sorted(files.items()):
@@ -89,11 +98,7 @@ def write(stem, out, *, allow_unsandboxed=False):
             item.create_system, item.compress_type = 3, zipfile.ZIP_DEFLATED  # Unix: the mode below counts
             item.external_attr = (stat.S_IFREG | (0o755 if program else 0o644)) << 16
             archive.writestr(item, data)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(made.getvalue())
-    except OSError as error:
-        raise CourseError(f"cannot write to --out {out}: {error.strerror}") from None
+    return made.getvalue()
 
 
 def _requirements():

@@ -4,7 +4,6 @@ torch comes as the CPU build on a machine without an NVIDIA GPU (on Linux the pl
 gigabytes). COURSE_TORCH_INDEX names another index to take it from, "" none; COURSE_CONSTRAINTS="" takes the newest.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -66,22 +65,8 @@ def main():
         print(f"torch: {why}", flush=True)
         pip(*constraints, *options, "torch")
     pip(*constraints, *options, "-e", f".[{','.join(['course', *extras])}]")
-    settings = VENV / "share" / "jupyter" / "lab" / "settings"
-    settings.mkdir(parents=True, exist_ok=True)
-    (settings / "overrides.json").write_text(json.dumps(JUPYTERLAB, indent=1))
     (VENV / "-".join([".ready", *extras])).touch()
 
-
-# How JupyterLab opens here: rendered Markdown, no pop-up about news, the table of contents numbered as the text is.
-JUPYTERLAB = {
-    "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
-    "@jupyterlab/apputils-extension:notification": {
-        "fetchNews": "false",
-        "checkForUpdates": False,
-        "doNotDisturbMode": True,
-    },
-    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
-}
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """Which submissions there are in a notebook, a folder or a zip, read as untrusted data; nothing is unpacked to disk.
 
-for submission in find_submissions("class/"):
+for submission in find_submissions("class/", "03_made"):
     print(submission.student, submission.handed_in, submission.refused or len(submission.data))
 
 A submission holds where its bytes are, not the bytes: a class of any size is read one by one. What a student handed in
@@ -27,6 +27,7 @@ MAX_RATIO, FREE_BYTES = 250, 10_000_000  # a member above FREE_BYTES is at most 
 MAX_ENTRIES = 10_000  # of a zip
 MAX_TOTAL, MAX_TOTAL_STUDENT = 10_000_000_000, 4 * MAX_BYTES  # what the notebooks of a zip may unpack to
 MAX_NOTEBOOKS = 20  # of one student
+MAX_LOOKED_AT = 200  # of one student's, to tell the lab from the course's other notebooks beside it
 READ = (".ipynb", ".py", ".zip")
 
 # Moodle's mod/assign/classes/downloader.php: a folder a student, or one flat folder; both with or without a last "_".
@@ -183,10 +184,12 @@ class _File:
         return self.name.lower().endswith(READ)
 
 
-def find_submissions(path):
+def find_submissions(path, lab=""):
     """All submissions in a notebook, a folder or a zip, in order of the students' names; CourseError where none is.
 
-    A student is the file `ada.ipynb`, the folder `ada/`, the zip `ada.zip`, or as Canvas and Moodle name a download.
+    A student is the file `ada.ipynb`, the folder `ada/`, the zip `ada.zip`, as Canvas and Moodle name a download, or
+    the repository `SLUG-ada/` in GitHub Classroom's folder `SLUG-submissions`. lab: the stem of what was asked for; the
+    course's other notebooks in a student's folder are left out.
     """
     path = Path(path)
     if not path.exists():
@@ -198,7 +201,9 @@ def find_submissions(path):
     names, found, taken = Counter(owner.student for owner in groups), [], set()
     for owner, handed_in in groups.items():
         student = owner.student if names[owner.student] == 1 or not owner.id else f"{owner.student} ({owner.id})"
-        for submission in _of_student(student, owner, handed_in):
+        if path.stem.endswith("-submissions"):  # gh classroom clone student-repos
+            student = student.removeprefix(path.stem.removesuffix("submissions")) or student
+        for submission in _of_student(student, owner, handed_in, lab):
             found.append(replace(submission, student=_distinct(submission.student, taken)))
     if not found:
         raise CourseError(f"no .ipynb in {path}, and no .py or .zip of a student's")
@@ -357,13 +362,21 @@ class _Owner:
         return cls((parts[0] if len(parts) > 1 else PurePosixPath(name).stem).strip() or "nameless")
 
 
-def _of_student(student, owner, files):
+def _of_student(student, owner, files, lab):
     """The submissions among one student's files: notebooks, else Python text, else why there is nothing to grade."""
     bad = [file for file in files if file.refused]
     good = [file for file in files if not file.refused]
     chosen = [file for file in good if file.name.lower().endswith(".ipynb")]
     texts = [file for file in good if file.name.lower().endswith(".py")]
     notes = []
+    if lab and 1 < len(chosen) <= MAX_LOOKED_AT:
+        others = [file for file in chosen if _another(file, lab)]
+        if len(others) == len(chosen):
+            refused = f"{len(others)} notebooks of this course, none of them lab {lab}: {_some(others)}"
+            return [_submission(student, owner, others[0], notes, refused)]
+        if others:  # a repository: nor are the course's own modules worth a note
+            chosen = [file for file in chosen if file not in others]
+            texts = [file for file in texts if not {"grader", "utils"} & set(PurePosixPath(file.name).parts)]
     if not chosen:
         chosen, texts = texts, []
     if owner.system == "canvas":
@@ -385,6 +398,22 @@ def _of_student(student, owner, files):
         notes.append(f"{student} handed in more than one notebook; each is graded")
     names = [student] + [f"{student}/{PurePosixPath(file.name).stem}" for file in chosen[1:]]
     return [_submission(name, owner, file, notes) for name, file in zip(names, chosen, strict=False)]
+
+
+def _another(file, lab):
+    """Is a notebook one of this course's, but not this lab? Its metadata say it, else its folder and name.
+
+    Looked for in the raw bytes, for a repository has many: a quote within a cell's text stands there with a backslash.
+    """
+    try:
+        data = file.place.read()
+    except Corrupt:
+        return False
+    said = [re.findall(rf'"{key}":\s*"(\w+)"'.encode(), data)[-1:] for key in ("kind", "topic")]
+    which = [b"".join(value).decode() for value in said]
+    if not all(which):
+        which = [*PurePosixPath(file.name).with_suffix("").parts[-2:]]
+    return which[0] in ("lectures", "labs", "solutions") and which != ["labs", lab]
 
 
 def _some(files):

@@ -253,11 +253,13 @@ def assemble(path, kind):
     for n, cell in enumerate(cells):
         notebook.cells.append(_cell(cell, kind))
         if n == 0:
-            notebook.cells[0].source = _with_badge(cell.text, kind, stem)
+            notebook.cells[0].source = _with_links(cell.text, kind, stem)
             text = SETUP.format(repo=s.repo, branch=s.branch)
             notebook.cells.append(_code(text, "setup", {"role": "setup"}))
             if kind != "lectures":
                 notebook.cells.append(_code(OPEN_LAB.format(stem=stem), "open-lab", {"role": "setup"}))
+        elif kind == "labs" and cell.kind == "code":  # Run All goes on past a task that is not done
+            notebook.cells[-1].metadata["tags"] = ["raises-exception"]
     ids = [cell.id for cell in notebook.cells]
     if taken := {i for i in ids if ids.count(i) > 1}:
         raise source_error(path, 1, f"the ids {', '.join(sorted(taken))} belong to the set-up cells")
@@ -288,15 +290,37 @@ def _cell(cell, kind):
     return _code(cell.text, cell.id)
 
 
-def _with_badge(text, kind, stem):
-    """The title cell with the Colab badge and the way to the notebook's siblings under its title."""
+def neighbours(stem):
+    """The stems of the lectures before and after this one, "" where there is none."""
+    stems = ["", *sorted(path.stem for path in (ROOT / "source" / "lectures").glob("*.py")), ""]
+    here = stems.index(stem, 1)
+    return stems[here - 1], stems[here + 1]
+
+
+def _with_links(text, kind, stem):
+    """The title cell with one line of links under its title: Colab, and the way to what belongs to the notebook."""
     s = settings()
     colab = f"https://colab.research.google.com/github/{s.repo}/blob/{s.branch}/{kind}/{stem}.ipynb"
-    links = [f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})"]
+    links = [f"[Open in Colab]({colab})"]
     has = {k: (ROOT / "source" / k / f"{stem}.py").is_file() for k in KINDS}
-    if kind == "lectures" and has["labs"]:
-        links.append(f"[Lab](../labs/{stem}.ipynb)")
     if kind != "lectures" and has["lectures"]:
         links.append(f"[Lecture](../lectures/{stem}.ipynb)")
+    if kind != "labs" and has["labs"]:
+        links.append(f"[Lab](../labs/{stem}.ipynb)")
+    if kind == "labs":
+        links.append(SOLUTION.format(stem=stem))
+    if kind == "lectures":
+        beside = zip(("Previous lecture", "Next lecture"), neighbours(stem), strict=True)
+        links += [f"[{name}]({other}.ipynb)" for name, other in beside if other]
+        if (ROOT / "GLOSSARY.md").is_file():
+            links.append("[Glossary](../GLOSSARY.md)")
     title, _, rest = text.partition("\n")
     return f"{title}\n\n{' · '.join(links)}\n{rest}"
+
+
+SOLUTION = "[Solution](../solutions/{stem}.ipynb), after you have tried"
+
+
+def without_solution(text, stem):
+    """The title cell of a lab less its link to the solution, for where there are none: a student's folder, the site."""
+    return text.replace(f" · {SOLUTION.format(stem=stem)}", "")

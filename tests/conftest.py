@@ -12,7 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = "90_tiny"
-
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
 
 os.environ["COURSE_OFFLINE"] = "1"  # no test asks a mirror of a data set; those of `fetch` have their own, on loopback
 
@@ -82,3 +86,22 @@ def tiny(once):
 def own_tiny(tiny, tmp_path):
     """A copy of the built tiny course that a test may change."""
     return Path(shutil.copytree(tiny, tmp_path / "course"))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium, without a window. Of a module: while it is open no other test may run an asyncio loop."""
+    if not CHROMIUM:
+        pytest.skip("no Chromium here: apt install chromium")
+    api = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield chromium
+        chromium.close()
+
+
+def keep_picture(page, name, **options):
+    """Keep what the page shows, for people to look at: `name`.png in $COURSE_ARTEFACTS, by default tests/artefacts."""
+    folder = Path(os.environ.get("COURSE_ARTEFACTS") or ROOT / "tests" / "artefacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", **options)

@@ -84,22 +84,31 @@ def begin_check(name, *, seed=0):
 
 
 def _after_cell(result):
-    """Of a check whose cell raised before all was compared: what is missing, and the hints to it."""
+    """Of a check whose cell raised before all was compared: the task that is not done, else what is missing and why."""
     from IPython import get_ipython
 
     get_ipython().events.unregister("post_run_cell", _after_cell)
     error = result.error_in_exec
-    if error is None or isinstance(error, NotImplementedError):  # all was well, or the task is not done yet
-        return
     missing = {name: v["hint"] for name, v in _lab.checks[_now.name]["values"].items() if name not in _now.right}
-    if not missing:
+    if error is None or not missing:
         return
-    message = f"not compared: the cell stopped with {type(error).__name__}"
-    lines = [f"FAIL  {name}: {message}\n      hint: {hint}" for name, hint in missing.items()]
-    rows = [_row(False, name, message, hint) for name, hint in missing.items()]
+    if task := _not_done(error):
+        own = task == _lab.checks[_now.name]["task"]
+        lines = [f"not done yet: task {task}" if own else f"this check needs task {task}, which is not done"]
+        rows = [_bordered(NEUTRAL, html.escape(lines[0]))]
+    else:
+        message = f"not compared: the cell stopped with {type(error).__name__}"
+        lines = [f"FAIL  {name}: {message}\n      hint: {hint}" for name, hint in missing.items()]
+        rows = [_row(False, name, message, hint) for name, hint in missing.items()]
     _now.right |= dict.fromkeys(missing, False)  # what passed before the error counts, here as in the grade
     summary, bar = _completed()
     _show("\n".join([*lines, summary]), f'<div style="font-size:90%;line-height:1.5">{"".join(rows)}{bar}</div>')
+
+
+def _not_done(error):
+    """The task whose stub raised this error, "" where it is another error: torch raises NotImplementedError, too."""
+    name = str(error) if isinstance(error, NotImplementedError) else ""
+    return name if any(name == known["task"] for known in _lab.checks.values()) else ""
 
 
 def fresh(*shape):
@@ -246,11 +255,18 @@ def _completed():
 def _row(right, name, message, hint):
     mark, colour = ("✓ pass", "#1a6b3c") if right else ("✗ not yet", "#a32020")
     extra = f'<div style="margin-left:5.5em">{html.escape(hint)}</div>' if hint else ""
-    return (
-        f'<div style="border-left:4px solid {colour};padding-left:.6em;margin:.15em 0"><b style="color:{colour};'
-        f'background:#fff;padding:0 .3em;border-radius:3px">{mark}</b> '
-        f"<code>{html.escape(name)}</code>: {html.escape(message)}{extra}</div>"
+    return _bordered(
+        colour,
+        f'<b style="color:{colour};background:#fff;padding:0 .3em;border-radius:3px">{mark}</b> '
+        f"<code>{html.escape(name)}</code>: {html.escape(message)}{extra}",
     )
+
+
+NEUTRAL = "#767676"  # of what is neither right nor wrong
+
+
+def _bordered(colour, content):
+    return f'<div style="border-left:4px solid {colour};padding-left:.6em;margin:.15em 0">{content}</div>'
 
 
 def _progress(done=""):

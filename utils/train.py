@@ -1,4 +1,5 @@
 """Train, and say what came out: `budget` sizes a run, `fit` is the training loop, `record` shows a result and keeps it.
+`progress` shows how far any other loop is.
 
 history = fit(lambda x: nll(model, x), model, images, steps=budget(smoke=20, cpu=600, gpu=20_000), batch_size=64)
 record(test_nll=evaluate()["test"], unit="nats/image", paper=88.0, source="Germain et al. 2015, table 4")
@@ -10,7 +11,9 @@ import io
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -179,8 +182,7 @@ class _Log:
         self.history, self.start = history, time.perf_counter()
         self.every_step = device.type == "cpu"
         self.waiting, self.read_at = [], self.start  # losses that are still on the device; when it was last asked
-        in_notebook = getattr(_ipython(), "kernel", None) is not None
-        self.shown = _Curve(steps) if live and in_notebook else _Bar(steps, in_notebook)
+        self.shown = _Curve(steps) if live and _in_notebook() else _Bar(steps)
 
     def loss(self, loss):
         if not isinstance(loss, torch.Tensor) or loss.ndim:
@@ -228,28 +230,66 @@ class _Bar:
     is written anew each time, the last time with the summary of the run.
     """
 
-    def __init__(self, steps, in_notebook):
+    def __init__(self, total, unit="steps", label=""):
         from tqdm import tqdm
 
-        self.line = _Line() if in_notebook else None
+        self.line = _Line() if _in_notebook() else None
         self.bar = tqdm(
-            total=steps,
+            total=total,
+            desc=label or None,
             delay=SHOW_AFTER,
             mininterval=0.3,
             miniters=1,
             leave=False,
-            unit=" steps",
+            unit=f" {unit}",
             file=self.line or sys.stderr,
-            ncols=80 if in_notebook else None,
+            ncols=80 if self.line else None,
         )
 
     def update(self, history):
         self.bar.update(len(history.loss) - self.bar.n)
 
-    def close(self, history):
+    def close(self, summary):
+        """Put the summary in the bar's place, where a notebook shows one. Was it?"""
         self.bar.close()
-        if self.line and self.line.shown:
-            self.line.write(repr(history))
+        shown = bool(self.line and self.line.shown)
+        if shown:
+            self.line.write(str(summary))
+        return shown
+
+
+def progress(things, *, unit="steps", label=""):
+    """Go through `things` with a bar that says how far it is, from SHOW_AFTER seconds on: for x in progress(xs): ...
+
+    An interrupt lets the step that is running end, then ends the loop, and says so: what comes after the loop works
+    with what is there. A second interrupt stops the cell.
+    """
+    total = len(things) if hasattr(things, "__len__") else None
+    bar, start, done, stop, ending = _Bar(total, unit, label), time.perf_counter(), 0, False, ""
+
+    def interrupted(number, frame):
+        nonlocal stop
+        if stop:
+            raise KeyboardInterrupt
+        stop = True
+
+    main = threading.current_thread() is threading.main_thread()  # no other may set a handler
+    before = signal.signal(signal.SIGINT, interrupted) if main else None
+    try:
+        for thing in things:
+            if stop:
+                ending = ", interrupted"
+                break
+            yield thing
+            done += 1
+            bar.bar.update()
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
+        name, of = f"{label}: " if label else "", f" of {total:,}" if ending and total else ""
+        summary = f"{name}{done:,}{of} {unit} in {time.perf_counter() - start:.1f} s{ending}"
+        if not bar.close(summary) and ending:
+            print(summary)
 
 
 class _Line:
@@ -394,6 +434,10 @@ def measured(id):
 
 
 # ---------------------------------------------------------------- talking to the notebook
+
+
+def _in_notebook():
+    return getattr(_ipython(), "kernel", None) is not None
 
 
 def _ipython():

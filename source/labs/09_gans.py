@@ -983,7 +983,7 @@ plt.show()
 #
 # Without a density there is no likelihood to report. The usual answer compares *features*, for instance the last hidden
 # layer of a classifier: fit a Gaussian to the features of real data and another to those of the samples, and measure
-# how far one must be carried to become the other. That is the squared Fréchet distance (Heusel et al. 2017),
+# how far one must be carried to become the other. That is the squared Frechet distance (Heusel et al. 2017),
 # $$d^2 = \|m_1 - m_2\|^2 + \operatorname{tr} C_1 + \operatorname{tr} C_2
 # - 2 \operatorname{tr}\bigl(C_1^{1/2}\, C_2\, C_1^{1/2}\bigr)^{1/2} \tag{10}$$
 # with means and covariances

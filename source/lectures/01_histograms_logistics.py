@@ -1345,15 +1345,18 @@ record(upside_down_auroc=alarm["upside down"], unit="AUROC of the surprise S")
 # ## References
 #
 # - C. E. Shannon (1948). A mathematical theory of communication. *Bell System Technical Journal* 27(3), 379-423.
+#   [doi:10.1002/j.1538-7305.1948.tb01338.x](https://doi.org/10.1002/j.1538-7305.1948.tb01338.x).
 # - R. E. Krichevsky, V. K. Trofimov (1981). The performance of universal encoding. *IEEE Transactions on Information
-#   Theory* 27(2), 199-207.
+#   Theory* 27(2), 199-207. [doi:10.1109/TIT.1981.1056331](https://doi.org/10.1109/TIT.1981.1056331).
 # - L. Devroye (1986). *Non-Uniform Random Variate Generation*. Springer. Inversion and its alternatives.
-# - D. P. Kingma, J. Ba (2015). Adam: a method for stochastic optimization. arXiv:1412.6980.
-# - T. Salimans, A. Karpathy, X. Chen, D. P. Kingma (2017). PixelCNN++: improving the PixelCNN with discretized
-#   logistic mixture likelihood and other modifications. arXiv:1701.05517.
+#   [doi:10.1007/978-1-4613-8643-8](https://doi.org/10.1007/978-1-4613-8643-8).
+# - D. P. Kingma, J. Ba (2015). Adam: a method for stochastic optimization.
+#   [arXiv:1412.6980](https://arxiv.org/abs/1412.6980).
+# - T. Salimans, A. Karpathy, X. Chen, D. P. Kingma (2017). PixelCNN++: improving the PixelCNN with discretized logistic
+#   mixture likelihood and other modifications. [arXiv:1701.05517](https://arxiv.org/abs/1701.05517).
 # - E. Nalisnick, A. Matsukawa, Y. W. Teh, D. Gorur, B. Lakshminarayanan (2019a). Do deep generative models know what
-#   they don't know? arXiv:1810.09136.
+#   they don't know? [arXiv:1810.09136](https://arxiv.org/abs/1810.09136).
 # - E. Nalisnick, A. Matsukawa, Y. W. Teh, B. Lakshminarayanan (2019b). Detecting out-of-distribution inputs to deep
-#   generative models using typicality. arXiv:1906.02994.
-# - R. Bamler (2022). Understanding entropy coding with asymmetric numeral systems (ANS): a statistician's
-#   perspective. arXiv:2201.01741. The `constriction` library.
+#   generative models using typicality. [arXiv:1906.02994](https://arxiv.org/abs/1906.02994).
+# - R. Bamler (2022). Understanding entropy coding with asymmetric numeral systems (ANS): a statistician's perspective.
+#   [arXiv:2201.01741](https://arxiv.org/abs/2201.01741). The `constriction` library.

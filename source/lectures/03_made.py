@@ -1537,18 +1537,22 @@ record(empty_page_less_surprising_than=100 * less, unit="% of test digits")
 # ## References
 #
 # - J. Pearl (1988). *Probabilistic Reasoning in Intelligent Systems*. Morgan Kaufmann.
+#   [doi:10.1016/C2009-0-27609-4](https://doi.org/10.1016/C2009-0-27609-4).
 # - R. M. Neal (1992). Connectionist learning of belief networks. *Artificial Intelligence* 56(1), 71-113.
-# - P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol (2008). Extracting and composing robust features with
-#   denoising autoencoders. *ICML*.
+#   [doi:10.1016/0004-3702(92)90065-6](https://doi.org/10.1016/0004-3702%2892%2990065-6).
+# - P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol (2008). Extracting and composing robust features with denoising
+#   autoencoders. *ICML*. [doi:10.1145/1390156.1390294](https://doi.org/10.1145/1390156.1390294).
 # - H. Larochelle, I. Murray (2011). The neural autoregressive distribution estimator. *AISTATS*, PMLR 15, 29-37.
-# - B. Uria, I. Murray, H. Larochelle (2014). A deep and tractable density estimator. *ICML*. arXiv:1310.1757.
+#   [proceedings.mlr.press](https://proceedings.mlr.press/v15/larochelle11a.html).
+# - B. Uria, I. Murray, H. Larochelle (2014). A deep and tractable density estimator. *ICML*.
+#   [arXiv:1310.1757](https://arxiv.org/abs/1310.1757).
 # - M. Germain, K. Gregor, I. Murray, H. Larochelle (2015). MADE: masked autoencoder for distribution estimation.
-#   *ICML*, PMLR 37, 881-889. arXiv:1502.03509.
-# - Y. Burda, R. Grosse, R. Salakhutdinov (2016). Importance weighted autoencoders. *ICLR*. arXiv:1509.00519. Section
-#   5.1 for dynamic binarisation.
+#   *ICML*, PMLR 37, 881-889. [arXiv:1502.03509](https://arxiv.org/abs/1502.03509).
+# - Y. Burda, R. Grosse, R. Salakhutdinov (2016). Importance weighted autoencoders. *ICLR*.
+#   [arXiv:1509.00519](https://arxiv.org/abs/1509.00519). Section 5.1 for dynamic binarisation.
 # - B. Uria, M.-A. Côté, K. Gregor, I. Murray, H. Larochelle (2016). Neural autoregressive distribution estimation.
-#   *JMLR* 17(205), 1-37. arXiv:1605.02226.
+#   *JMLR* 17(205), 1-37. [arXiv:1605.02226](https://arxiv.org/abs/1605.02226).
 # - E. Nalisnick, A. Matsukawa, Y. W. Teh, D. Gorur, B. Lakshminarayanan (2019). Do deep generative models know what
-#   they don't know? *ICLR*. arXiv:1810.09136.
-# - A. Karpathy (2018). `pytorch-made`, github.com/karpathy/pytorch-made. A short implementation; its averaging over
-#   orderings is the one section 11 warns of.
+#   they don't know? *ICLR*. [arXiv:1810.09136](https://arxiv.org/abs/1810.09136).
+# - A. Karpathy (2018). `pytorch-made`, [github.com/karpathy/pytorch-made](https://github.com/karpathy/pytorch-made). A
+#   short implementation; its averaging over orderings is the one section 11 warns of.

@@ -1198,16 +1198,18 @@ record(coarse_to_fine_nll=multi_nll, unit=f"nats/image, dynamic, {calls} calls")
 #
 # ## References
 #
-# - A. van den Oord, S. Dieleman, H. Zen, K. Simonyan, O. Vinyals, A. Graves, N. Kalchbrenner, A. Senior, K.
-#   Kavukcuoglu (2016a). WaveNet: a generative model for raw audio. arXiv:1609.03499.
+# - A. van den Oord, S. Dieleman, H. Zen, K. Simonyan, O. Vinyals, A. Graves, N. Kalchbrenner, A. Senior, K. Kavukcuoglu
+#   (2016a). WaveNet: a generative model for raw audio. [arXiv:1609.03499](https://arxiv.org/abs/1609.03499).
 # - A. van den Oord, N. Kalchbrenner, K. Kavukcuoglu (2016b). Pixel recurrent neural networks. *ICML*.
-#   arXiv:1601.06759.
+#   [arXiv:1601.06759](https://arxiv.org/abs/1601.06759).
 # - A. van den Oord, N. Kalchbrenner, O. Vinyals, L. Espeholt, A. Graves, K. Kavukcuoglu (2016c). Conditional image
-#   generation with PixelCNN decoders. *NeurIPS*. arXiv:1606.05328.
-# - P. Ramachandran, T. Le Paine, P. Khorrami, M. Babaeizadeh, S. Chang, Y. Zhang, M. Hasegawa-Johnson, R. Campbell,
-#   T. Huang (2017). Fast generation for convolutional autoregressive models. arXiv:1704.06001.
+#   generation with PixelCNN decoders. *NeurIPS*. [arXiv:1606.05328](https://arxiv.org/abs/1606.05328).
+# - P. Ramachandran, T. Le Paine, P. Khorrami, M. Babaeizadeh, S. Chang, Y. Zhang, M. Hasegawa-Johnson, R. Campbell, T.
+#   Huang (2017). Fast generation for convolutional autoregressive models.
+#   [arXiv:1704.06001](https://arxiv.org/abs/1704.06001).
 # - A. Kolesnikov, C. H. Lampert (2017). PixelCNN models with auxiliary variables for natural image modeling. *ICML*.
-#   arXiv:1612.08185.
+#   [arXiv:1612.08185](https://arxiv.org/abs/1612.08185).
 # - S. Reed, A. van den Oord, N. Kalchbrenner, S. Gomez Colmenarejo, Z. Wang, Y. Chen, D. Belov, N. de Freitas (2017).
-#   Parallel multiscale autoregressive density estimation. *ICML*. arXiv:1703.03664.
-# - T. Salimans, A. Karpathy, X. Chen, D. P. Kingma (2017). PixelCNN++. arXiv:1701.05517.
+#   Parallel multiscale autoregressive density estimation. *ICML*. [arXiv:1703.03664](https://arxiv.org/abs/1703.03664).
+# - T. Salimans, A. Karpathy, X. Chen, D. P. Kingma (2017). PixelCNN++.
+#   [arXiv:1701.05517](https://arxiv.org/abs/1701.05517).

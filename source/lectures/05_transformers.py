@@ -2218,30 +2218,39 @@ record(kv_cache_gain=kv_gain, unit=f"times faster, {L_new} tokens, 1 sequence, s
 # ## References
 #
 # - E. A. Nadaraya (1964). On estimating regression. *Theory of Probability and its Applications* 9(1), 141-142.
+#   [doi:10.1137/1109020](https://doi.org/10.1137/1109020).
 # - G. S. Watson (1964). Smooth regression analysis. *Sankhya A* 26(4), 359-372.
+#   [jstor.org](https://www.jstor.org/stable/25049340).
 # - A. Vaswani, N. Shazeer, N. Parmar, J. Uszkoreit, L. Jones, A. N. Gomez, L. Kaiser, I. Polosukhin (2017). Attention
-#   is all you need. arXiv:1706.03762.
+#   is all you need. [arXiv:1706.03762](https://arxiv.org/abs/1706.03762).
 # - A. Radford, K. Narasimhan, T. Salimans, I. Sutskever (2018). Improving language understanding by generative
 #   pre-training. OpenAI.
+#   [PDF](https://cdn.openai.com/research-covers/language-unsupervised/language_understanding_paper.pdf).
 # - A. Radford, J. Wu, R. Child, D. Luan, D. Amodei, I. Sutskever (2019). Language models are unsupervised multitask
 #   learners. OpenAI.
+#   [PDF](https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf).
 # - R. Sennrich, B. Haddow, A. Birch (2016). Neural machine translation of rare words with subword units. ACL.
-#   arXiv:1508.07909.
+#   [arXiv:1508.07909](https://arxiv.org/abs/1508.07909).
 # - R. Child, S. Gray, A. Radford, I. Sutskever (2019). Generating long sequences with sparse transformers.
-#   arXiv:1904.10509.
+#   [arXiv:1904.10509](https://arxiv.org/abs/1904.10509).
 # - M. Chen, A. Radford, R. Child, J. Wu, H. Jun, D. Luan, I. Sutskever (2020). Generative pretraining from pixels.
-#   ICML.
-# - C. Olsson et al. (2022). In-context learning and induction heads. arXiv:2209.11895.
+#   ICML. [proceedings.mlr.press](https://proceedings.mlr.press/v119/chen20s.html).
+# - C. Olsson et al. (2022). In-context learning and induction heads.
+#   [arXiv:2209.11895](https://arxiv.org/abs/2209.11895).
 # - S. Garg, D. Tsipras, P. Liang, G. Valiant (2022). What can transformers learn in-context? A case study of simple
 #   function classes. *Advances in Neural Information Processing Systems* 35.
-# - N. Shazeer (2019). Fast transformer decoding: one write-head is all you need. arXiv:1911.02150.
-# - R. Xiong et al. (2020). On layer normalization in the transformer architecture. arXiv:2002.04745.
+#   [arXiv:2208.01066](https://arxiv.org/abs/2208.01066).
+# - N. Shazeer (2019). Fast transformer decoding: one write-head is all you need.
+#   [arXiv:1911.02150](https://arxiv.org/abs/1911.02150).
+# - R. Xiong et al. (2020). On layer normalization in the transformer architecture.
+#   [arXiv:2002.04745](https://arxiv.org/abs/2002.04745).
 # - J. Su, Y. Lu, S. Pan, A. Murtadha, B. Wen, Y. Liu (2021). RoFormer: enhanced transformer with rotary position
-#   embedding. arXiv:2104.09864.
+#   embedding. [arXiv:2104.09864](https://arxiv.org/abs/2104.09864).
 # - T. Dao, D. Y. Fu, S. Ermon, A. Rudra, C. Re (2022). FlashAttention: fast and memory-efficient exact attention with
-#   IO-awareness. arXiv:2205.14135.
-# - A. Haviv, O. Ram, O. Press, P. Izsak, O. Levy (2022). Transformer language models without positional encodings
-#   still learn positional information. arXiv:2203.16634.
-# - A. Karpathy (2022). nanoGPT. github.com/karpathy/nanoGPT. The recipe for CPUs.
+#   IO-awareness. [arXiv:2205.14135](https://arxiv.org/abs/2205.14135).
+# - A. Haviv, O. Ram, O. Press, P. Izsak, O. Levy (2022). Transformer language models without positional encodings still
+#   learn positional information. [arXiv:2203.16634](https://arxiv.org/abs/2203.16634).
+# - A. Karpathy (2022). nanoGPT. [github.com/karpathy/nanoGPT](https://github.com/karpathy/nanoGPT). The recipe for
+#   CPUs.
 # - K. Jordan et al. (2024). Muon: an optimizer for hidden layers in neural networks.
-#   kellerjordan.github.io/posts/muon.
+#   [kellerjordan.github.io/posts/muon](https://kellerjordan.github.io/posts/muon).

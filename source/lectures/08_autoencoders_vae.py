@@ -1416,24 +1416,29 @@ record(accuracy_100_labels_random=100 * np.mean(accuracy["random start"]), unit=
 #
 # - P. Baldi, K. Hornik (1989). Neural networks and principal component analysis: learning from examples without local
 #   minima. *Neural Networks* 2, 53-58.
+#   [doi:10.1016/0893-6080(89)90014-2](https://doi.org/10.1016/0893-6080%2889%2990014-2).
 # - R. J. Williams (1992). Simple statistical gradient-following algorithms for connectionist reinforcement learning.
-#   *Machine Learning* 8, 229-256.
+#   *Machine Learning* 8, 229-256. [doi:10.1007/BF00992696](https://doi.org/10.1007/BF00992696).
 # - L. van der Maaten, G. Hinton (2008). Visualizing data using t-SNE. *JMLR* 9, 2579-2605.
+#   [jmlr.org](https://jmlr.org/papers/v9/vandermaaten08a.html).
 # - P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol (2008). Extracting and composing robust features with denoising
-#   autoencoders. *ICML*.
+#   autoencoders. *ICML*. [doi:10.1145/1390156.1390294](https://doi.org/10.1145/1390156.1390294).
 # - P. Vincent (2011). A connection between score matching and denoising autoencoders. *Neural Computation* 23,
-#   1661-1674.
+#   1661-1674. [doi:10.1162/NECO_a_00142](https://doi.org/10.1162/NECO_a_00142).
 # - G. Alain, Y. Bengio (2014). What regularized auto-encoders learn from the data-generating distribution. *JMLR* 15,
-#   3743-3773. arXiv:1211.4246.
-# - D. P. Kingma, M. Welling (2014). Auto-encoding variational Bayes. *ICLR*. arXiv:1312.6114.
+#   3743-3773. [arXiv:1211.4246](https://arxiv.org/abs/1211.4246).
+# - D. P. Kingma, M. Welling (2014). Auto-encoding variational Bayes. *ICLR*.
+#   [arXiv:1312.6114](https://arxiv.org/abs/1312.6114).
 # - D. J. Rezende, S. Mohamed, D. Wierstra (2014). Stochastic backpropagation and approximate inference in deep
-#   generative models. *ICML*. arXiv:1401.4082.
-# - Y. Burda, R. Grosse, R. Salakhutdinov (2016). Importance weighted autoencoders. *ICLR*. arXiv:1509.00519.
+#   generative models. *ICML*. [arXiv:1401.4082](https://arxiv.org/abs/1401.4082).
+# - Y. Burda, R. Grosse, R. Salakhutdinov (2016). Importance weighted autoencoders. *ICLR*.
+#   [arXiv:1509.00519](https://arxiv.org/abs/1509.00519).
 # - S. R. Bowman, L. Vilnis, O. Vinyals, A. M. Dai, R. Jozefowicz, S. Bengio (2016). Generating sentences from a
-#   continuous space. *CoNLL*. arXiv:1511.06349.
+#   continuous space. *CoNLL*. [arXiv:1511.06349](https://arxiv.org/abs/1511.06349).
 # - I. Higgins, L. Matthey, A. Pal, C. Burgess, X. Glorot, M. Botvinick, S. Mohamed, A. Lerchner (2017). beta-VAE:
 #   learning basic visual concepts with a constrained variational framework. *ICLR*.
+#   [openreview.net](https://openreview.net/forum?id=Sy2fzU9gl).
 # - A. A. Alemi, B. Poole, I. Fischer, J. V. Dillon, R. A. Saurous, K. Murphy (2018). Fixing a broken ELBO. *ICML*.
-#   arXiv:1711.00464.
+#   [arXiv:1711.00464](https://arxiv.org/abs/1711.00464).
 # - G. Loaiza-Ganem, J. P. Cunningham (2019). The continuous Bernoulli: fixing a pervasive error in variational
-#   autoencoders. *NeurIPS*. arXiv:1907.06845.
+#   autoencoders. *NeurIPS*. [arXiv:1907.06845](https://arxiv.org/abs/1907.06845).

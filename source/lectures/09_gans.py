@@ -2074,41 +2074,45 @@ for name, label in (("non-saturating + R1", "r1"), ("relativistic + R1 + R2", "r
 # ## References
 #
 # - I. Goodfellow, J. Pouget-Abadie, M. Mirza, B. Xu, D. Warde-Farley, S. Ozair, A. Courville, Y. Bengio (2014).
-#   Generative adversarial networks. *NeurIPS*. arXiv:1406.2661.
-# - S. Mohamed, B. Lakshminarayanan (2016). Learning in implicit generative models. arXiv:1610.03483.
+#   Generative adversarial networks. *NeurIPS*. [arXiv:1406.2661](https://arxiv.org/abs/1406.2661).
+# - S. Mohamed, B. Lakshminarayanan (2016). Learning in implicit generative models.
+#   [arXiv:1610.03483](https://arxiv.org/abs/1610.03483).
 # - M. Arjovsky, L. Bottou (2017). Towards principled methods for training generative adversarial networks. *ICLR*.
-#   arXiv:1701.04862.
+#   [arXiv:1701.04862](https://arxiv.org/abs/1701.04862).
 # - L. Metz, B. Poole, D. Pfau, J. Sohl-Dickstein (2017). Unrolled generative adversarial networks. *ICLR*.
-#   arXiv:1611.02163.
+#   [arXiv:1611.02163](https://arxiv.org/abs/1611.02163).
 # - A. Srivastava, L. Valkov, C. Russell, M. U. Gutmann, C. Sutton (2017). VEEGAN: reducing mode collapse in GANs using
-#   implicit variational learning. *NeurIPS*. arXiv:1705.07761.
+#   implicit variational learning. *NeurIPS*. [arXiv:1705.07761](https://arxiv.org/abs/1705.07761).
 # - Z. Lin, A. Khetan, G. Fanti, S. Oh (2018). PacGAN: the power of two samples in generative adversarial networks.
-#   *NeurIPS*. arXiv:1712.04086.
+#   *NeurIPS*. [arXiv:1712.04086](https://arxiv.org/abs/1712.04086).
 # - L. Mescheder, A. Geiger, S. Nowozin (2018). Which training methods for GANs do actually converge? *ICML*.
-#   arXiv:1801.04406.
+#   [arXiv:1801.04406](https://arxiv.org/abs/1801.04406).
 # - A. Jolicoeur-Martineau (2018). The relativistic discriminator: a key element missing from standard GAN.
-#   arXiv:1807.00734.
+#   [arXiv:1807.00734](https://arxiv.org/abs/1807.00734).
 # - Y. Huang, A. Gokaslan, V. Kuleshov, J. Tompkin (2024). The GAN is dead; long live the GAN! A modern GAN baseline.
-#   *NeurIPS*. arXiv:2501.05441.
+#   *NeurIPS*. [arXiv:2501.05441](https://arxiv.org/abs/2501.05441).
 # - O. Shamir, T. Zhang (2013). Stochastic gradient descent for non-smooth optimization: convergence results and optimal
-#   averaging schemes. *ICML*. arXiv:1212.1824.
+#   averaging schemes. *ICML*. [arXiv:1212.1824](https://arxiv.org/abs/1212.1824).
 # - L. Theis, A. van den Oord, M. Bethge (2016). A note on the evaluation of generative models. *ICLR*.
-#   arXiv:1511.01844.
-# - C. Yadav, L. Bottou (2019). Cold case: the lost MNIST digits. *NeurIPS*. arXiv:1905.10498.
-# - T. White (2016). Sampling generative networks. arXiv:1609.04468.
+#   [arXiv:1511.01844](https://arxiv.org/abs/1511.01844).
+# - C. Yadav, L. Bottou (2019). Cold case: the lost MNIST digits. *NeurIPS*.
+#   [arXiv:1905.10498](https://arxiv.org/abs/1905.10498).
+# - T. White (2016). Sampling generative networks. [arXiv:1609.04468](https://arxiv.org/abs/1609.04468).
 # - A. Radford, L. Metz, S. Chintala (2016). Unsupervised representation learning with deep convolutional generative
-#   adversarial networks. *ICLR*. arXiv:1511.06434.
-# - M. Mirza, S. Osindero (2014). Conditional generative adversarial nets. arXiv:1411.1784.
-# - T. Miyato, M. Koyama (2018). cGANs with projection discriminator. *ICLR*. arXiv:1802.05637.
+#   adversarial networks. *ICLR*. [arXiv:1511.06434](https://arxiv.org/abs/1511.06434).
+# - M. Mirza, S. Osindero (2014). Conditional generative adversarial nets.
+#   [arXiv:1411.1784](https://arxiv.org/abs/1411.1784).
+# - T. Miyato, M. Koyama (2018). cGANs with projection discriminator. *ICLR*.
+#   [arXiv:1802.05637](https://arxiv.org/abs/1802.05637).
 # - T. Karras, T. Aila, S. Laine, J. Lehtinen (2018). Progressive growing of GANs for improved quality, stability, and
-#   variation. *ICLR*. arXiv:1710.10196.
+#   variation. *ICLR*. [arXiv:1710.10196](https://arxiv.org/abs/1710.10196).
 # - T. Karras, S. Laine, T. Aila (2019). A style-based generator architecture for generative adversarial networks.
-#   *CVPR*. arXiv:1812.04948.
+#   *CVPR*. [arXiv:1812.04948](https://arxiv.org/abs/1812.04948).
 # - T. Karras, S. Laine, M. Aittala, J. Hellsten, J. Lehtinen, T. Aila (2020). Analyzing and improving the image quality
-#   of StyleGAN. *CVPR*. arXiv:1912.04958.
+#   of StyleGAN. *CVPR*. [arXiv:1912.04958](https://arxiv.org/abs/1912.04958).
 # - J.-Y. Zhu, T. Park, P. Isola, A. A. Efros (2017). Unpaired image-to-image translation using cycle-consistent
-#   adversarial networks. *ICCV*. arXiv:1703.10593.
+#   adversarial networks. *ICCV*. [arXiv:1703.10593](https://arxiv.org/abs/1703.10593).
 # - M. Heusel, H. Ramsauer, T. Unterthiner, B. Nessler, S. Hochreiter (2017). GANs trained by a two time-scale update
-#   rule converge to a local Nash equilibrium. *NeurIPS*. arXiv:1706.08500.
+#   rule converge to a local Nash equilibrium. *NeurIPS*. [arXiv:1706.08500](https://arxiv.org/abs/1706.08500).
 # - T. Kynkaanniemi, T. Karras, S. Laine, J. Lehtinen, T. Aila (2019). Improved precision and recall metric for
-#   assessing generative models. *NeurIPS*. arXiv:1904.06991.
+#   assessing generative models. *NeurIPS*. [arXiv:1904.06991](https://arxiv.org/abs/1904.06991).

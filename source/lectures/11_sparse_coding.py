@@ -2261,44 +2261,56 @@ record(power_of_ten_components=100 * by_components[10], unit="% of the power, th
 # ## References
 #
 # - T. Kohonen (1982). Self-organized formation of topologically correct feature maps. *Biological Cybernetics* 43,
-#   59-69.
+#   59-69. [doi:10.1007/BF00337288](https://doi.org/10.1007/BF00337288).
 # - S. P. Luttrell (1990). Derivation of a class of training algorithms. *IEEE Transactions on Neural Networks* 1(2),
-#   229-232.
+#   229-232. [doi:10.1109/72.80234](https://doi.org/10.1109/72.80234).
 # - B. K. Natarajan (1995). Sparse approximate solutions to linear systems. *SIAM Journal on Computing* 24(2), 227-234.
+#   [doi:10.1137/S0097539792240406](https://doi.org/10.1137/S0097539792240406).
 # - B. A. Olshausen, D. J. Field (1996). Emergence of simple-cell receptive field properties by learning a sparse code
-#   for natural images. *Nature* 381, 607-609.
+#   for natural images. *Nature* 381, 607-609. [doi:10.1038/381607a0](https://doi.org/10.1038/381607a0).
 # - B. A. Olshausen, D. J. Field (1997). Sparse coding with an overcomplete basis set: a strategy employed by V1?
 #   *Vision Research* 37(23), 3311-3325.
+#   [doi:10.1016/S0042-6989(97)00169-7](https://doi.org/10.1016/S0042-6989%2897%2900169-7).
 # - M. R. Osborne, B. Presnell, B. A. Turlach (2000). A new approach to variable selection in least squares problems.
 #   *IMA Journal of Numerical Analysis* 20(3), 389-403.
-# - P. O. Hoyer (2002). Non-negative sparse coding. *NNSP*. arXiv:cs/0202009.
+#   [doi:10.1093/imanum/20.3.389](https://doi.org/10.1093/imanum/20.3.389).
+# - P. O. Hoyer (2002). Non-negative sparse coding. *NNSP*. [arXiv:cs/0202009](https://arxiv.org/abs/cs/0202009).
 # - B. Efron, T. Hastie, I. Johnstone, R. Tibshirani (2004). Least angle regression. *Annals of Statistics* 32(2),
-#   407-499. arXiv:math/0406456.
+#   407-499. [arXiv:math/0406456](https://arxiv.org/abs/math/0406456).
 # - I. Daubechies, M. Defrise, C. De Mol (2004). An iterative thresholding algorithm for linear inverse problems with a
-#   sparsity constraint. *Communications on Pure and Applied Mathematics* 57(11), 1413-1457. arXiv:math/0307152.
-# - Y. LeCun, S. Chopra, R. Hadsell, M. Ranzato, F. J. Huang (2006). A tutorial on energy-based learning. In
-#   *Predicting Structured Data*. MIT Press.
+#   sparsity constraint. *Communications on Pure and Applied Mathematics* 57(11), 1413-1457.
+#   [arXiv:math/0307152](https://arxiv.org/abs/math/0307152).
+# - Y. LeCun, S. Chopra, R. Hadsell, M. Ranzato, F. J. Huang (2006). A tutorial on energy-based learning. In *Predicting
+#   Structured Data*. MIT Press. [PDF](http://yann.lecun.com/exdb/publis/pdf/lecun-06.pdf).
 # - M. Ranzato, Y.-L. Boureau, Y. LeCun (2007). Sparse feature learning for deep belief networks. *NeurIPS*.
+#   [proceedings.neurips.cc](https://proceedings.neurips.cc/paper/2007/hash/c60d060b946d6dd6145dcbad5c4ccf6f-Abstract.html).
 # - K. Kavukcuoglu, M. Ranzato, Y. LeCun (2008). Fast inference in sparse coding algorithms with applications to object
-#   recognition. Technical report CBLL-TR-2008-12-01, New York University. arXiv:1010.3467.
+#   recognition. Technical report CBLL-TR-2008-12-01, New York University.
+#   [arXiv:1010.3467](https://arxiv.org/abs/1010.3467).
 # - A. Beck, M. Teboulle (2009). A fast iterative shrinkage-thresholding algorithm for linear inverse problems. *SIAM
-#   Journal on Imaging Sciences* 2(1), 183-202.
+#   Journal on Imaging Sciences* 2(1), 183-202. [doi:10.1137/080716542](https://doi.org/10.1137/080716542).
 # - Y. Li, S. Osher (2009). Coordinate descent optimization for l1 minimization with application to compressed sensing;
 #   a greedy algorithm. *Inverse Problems and Imaging* 3(3), 487-503.
-# - J. Mairal, F. Bach, J. Ponce, G. Sapiro (2009). Online dictionary learning for sparse coding. *ICML*. Longer:
-#   Online learning for matrix factorization and sparse coding, *JMLR* 11, 19-60. arXiv:0908.0050.
+#   [doi:10.3934/ipi.2009.3.487](https://doi.org/10.3934/ipi.2009.3.487).
+# - J. Mairal, F. Bach, J. Ponce, G. Sapiro (2009). Online dictionary learning for sparse coding. *ICML*. Longer: Online
+#   learning for matrix factorization and sparse coding, *JMLR* 11, 19-60.
+#   [arXiv:0908.0050](https://arxiv.org/abs/0908.0050).
 # - L. El Ghaoui, V. Viallon, T. Rabbani (2010). Safe feature elimination for the LASSO and sparse supervised learning
-#   problems. arXiv:1009.4219.
+#   problems. [arXiv:1009.4219](https://arxiv.org/abs/1009.4219).
 # - K. Gregor, Y. LeCun (2010). Learning fast approximations of sparse coding. *ICML*.
+#   [PDF](https://icml.cc/Conferences/2010/papers/449.pdf).
 # - K. Kavukcuoglu, P. Sermanet, Y.-L. Boureau, K. Gregor, M. Mathieu, Y. LeCun (2010). Learning convolutional feature
 #   hierarchies for visual recognition. *NeurIPS*.
+#   [PDF](https://papers.nips.cc/paper/4133-learning-convolutional-feature-hierarchies-for-visual-recognition.pdf).
 # - M. D. Zeiler, D. Krishnan, G. W. Taylor, R. Fergus (2010). Deconvolutional networks. *CVPR*.
+#   [doi:10.1109/CVPR.2010.5539957](https://doi.org/10.1109/CVPR.2010.5539957).
 # - A. Coates, A. Y. Ng (2011). The importance of encoding versus training with sparse coding and vector quantization.
-#   *ICML*.
+#   *ICML*. [PDF](https://icml.cc/2011/papers/485_icmlpaper.pdf).
 # - O. Fercoq, A. Gramfort, J. Salmon (2015). Mind the duality gap: safer rules for the Lasso. *ICML*.
-#   arXiv:1505.03410.
-# - B. O'Donoghue, E. J. Candès (2015). Adaptive restart for accelerated gradient schemes. *Foundations of
-#   Computational Mathematics* 15(3), 715-732. arXiv:1204.3982.
+#   [arXiv:1505.03410](https://arxiv.org/abs/1505.03410).
+# - B. O'Donoghue, E. J. Candès (2015). Adaptive restart for accelerated gradient schemes. *Foundations of Computational
+#   Mathematics* 15(3), 715-732. [arXiv:1204.3982](https://arxiv.org/abs/1204.3982).
 # - S. Arora, N. Cohen, W. Hu, Y. Luo (2019). Implicit regularization in deep matrix factorization. *NeurIPS*.
-#   arXiv:1905.13655.
-# - L. Jing, J. Zbontar, Y. LeCun (2020). Implicit rank-minimizing autoencoder. *NeurIPS*. arXiv:2010.00679.
+#   [arXiv:1905.13655](https://arxiv.org/abs/1905.13655).
+# - L. Jing, J. Zbontar, Y. LeCun (2020). Implicit rank-minimizing autoencoder. *NeurIPS*.
+#   [arXiv:2010.00679](https://arxiv.org/abs/2010.00679).

@@ -2304,32 +2304,38 @@ record(simsiam_rank=small["SimSiam"][1][-1, 3], unit="directions in use of 32, S
 #
 # - J. Bromley, I. Guyon, Y. LeCun, E. Sackinger, R. Shah (1993). Signature verification using a "Siamese" time delay
 #   neural network. *NIPS*.
+#   [proceedings.neurips.cc](https://proceedings.neurips.cc/paper/1993/hash/288cc0ff022877bd3df94bc9360b9c5d-Abstract.html).
 # - P. Y. Simard, D. Steinkraus, J. C. Platt (2003). Best practices for convolutional neural networks applied to visual
-#   document analysis. *ICDAR*.
+#   document analysis. *ICDAR*. [doi:10.1109/ICDAR.2003.1227801](https://doi.org/10.1109/ICDAR.2003.1227801).
 # - R. Hadsell, S. Chopra, Y. LeCun (2006). Dimensionality reduction by learning an invariant mapping. *CVPR*.
+#   [doi:10.1109/CVPR.2006.100](https://doi.org/10.1109/CVPR.2006.100).
 # - O. Roy, M. Vetterli (2007). The effective rank: a measure of effective dimensionality. *EUSIPCO*.
+#   [PDF](https://www.eurasip.org/Proceedings/Eusipco/Eusipco2007/Papers/a5p-h05.pdf).
 # - M. Gutmann, A. Hyvarinen (2010). Noise-contrastive estimation: a new estimation principle for unnormalized
-#   statistical models. *AISTATS*.
+#   statistical models. *AISTATS*. [proceedings.mlr.press](https://proceedings.mlr.press/v9/gutmann10a.html).
 # - M. U. Gutmann, A. Hyvarinen (2012). Noise-contrastive estimation of unnormalized statistical models, with
 #   applications to natural image statistics. *JMLR* 13, 307-361.
+#   [jmlr.org](https://jmlr.org/papers/v13/gutmann12a.html).
 # - A. van den Oord, Y. Li, O. Vinyals (2018). Representation learning with contrastive predictive coding.
-#   arXiv:1807.03748.
+#   [arXiv:1807.03748](https://arxiv.org/abs/1807.03748).
 # - D. McAllester, K. Stratos (2020). Formal limitations on the measurement of mutual information. *AISTATS*.
-#   arXiv:1811.04251.
+#   [arXiv:1811.04251](https://arxiv.org/abs/1811.04251).
 # - T. Chen, S. Kornblith, M. Norouzi, G. Hinton (2020). A simple framework for contrastive learning of visual
-#   representations. *ICML*. arXiv:2002.05709.
+#   representations. *ICML*. [arXiv:2002.05709](https://arxiv.org/abs/2002.05709).
 # - K. He, H. Fan, Y. Wu, S. Xie, R. Girshick (2020). Momentum contrast for unsupervised visual representation learning.
-#   *CVPR*. arXiv:1911.05722.
+#   *CVPR*. [arXiv:1911.05722](https://arxiv.org/abs/1911.05722).
 # - T. Wang, P. Isola (2020). Understanding contrastive representation learning through alignment and uniformity on the
-#   hypersphere. *ICML*. arXiv:2005.10242.
+#   hypersphere. *ICML*. [arXiv:2005.10242](https://arxiv.org/abs/2005.10242).
 # - I. Misra, L. van der Maaten (2020). Self-supervised learning of pretext-invariant representations. *CVPR*.
-#   arXiv:1912.01991.
+#   [arXiv:1912.01991](https://arxiv.org/abs/1912.01991).
 # - J.-B. Grill, F. Strub, F. Altche, C. Tallec, P. H. Richemond, E. Buchatskaya, C. Doersch, B. A. Pires, Z. D. Guo, M.
 #   G. Azar, B. Piot, K. Kavukcuoglu, R. Munos, M. Valko (2020). Bootstrap your own latent: a new approach to
-#   self-supervised learning. *NeurIPS*. arXiv:2006.07733.
-# - X. Chen, K. He (2021). Exploring simple Siamese representation learning. *CVPR*. arXiv:2011.10566.
+#   self-supervised learning. *NeurIPS*. [arXiv:2006.07733](https://arxiv.org/abs/2006.07733).
+# - X. Chen, K. He (2021). Exploring simple Siamese representation learning. *CVPR*.
+#   [arXiv:2011.10566](https://arxiv.org/abs/2011.10566).
 # - Y. Tian, X. Chen, S. Ganguli (2021). Understanding self-supervised learning dynamics without contrastive pairs.
-#   *ICML*. arXiv:2102.06810.
-# - F. Wang, H. Liu (2021). Understanding the behaviour of contrastive loss. *CVPR*. arXiv:2012.09740.
+#   *ICML*. [arXiv:2102.06810](https://arxiv.org/abs/2102.06810).
+# - F. Wang, H. Liu (2021). Understanding the behaviour of contrastive loss. *CVPR*.
+#   [arXiv:2012.09740](https://arxiv.org/abs/2012.09740).
 # - O. Chehab, A. Gramfort, A. Hyvarinen (2022). The optimal noise in noise-contrastive learning is not what you think.
-#   *UAI*. arXiv:2203.01110.
+#   *UAI*. [arXiv:2203.01110](https://arxiv.org/abs/2203.01110).

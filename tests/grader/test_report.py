@@ -5,18 +5,12 @@ import io
 import os
 import random
 import re
-import shutil
 from types import SimpleNamespace
 
 import pytest
 
 from grader import report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
 HOSTILE = (
     "eve</title></style></script><script>document.title='owned';alert(1)</script><img src=x onerror=alert(2)>"
     "<style>*{display:none}</style><link rel=stylesheet href=https://example.org/x.css><base href=https://example.org/>"
@@ -332,17 +326,6 @@ def test_huge_texts_make_no_huge_page(tmp_path):
     one = {**row("add", 1, 0.0, 1.0, huge), "values": [value]}
     for page in pages_of([entry(huge, [one], notes=[huge], file=huge, code={"add": huge[:20_000]})], tmp_path):
         assert page.stat().st_size < 60_000
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("no Chromium here: apt install chromium")
-    api = pytest.importorskip("playwright.sync_api", reason="no Playwright here: pip install playwright")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -1,0 +1,212 @@
+"""What the course says: spelled right, in British English, no word twice; the glossary and its lectures agree.
+
+A word of prose is right if pyspellchecker's dictionary has it, or has its American form, or `words.txt` has it.
+"""
+
+import ast
+import functools
+import io
+import re
+import tokenize
+from bisect import bisect
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from grader.source import read_cells
+
+SOURCES = sorted((ROOT / "source").glob("*/*.py"))
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "GLOSSARY.md", "RESULTS.md")]
+PAGES = [path for path in PAGES if path.exists()] + sorted((ROOT / "docs").glob("*.md"))
+TEMPLATES = sorted(path for path in (ROOT / "grader" / "templates").rglob("*") if path.suffix in (".html", ".md"))
+
+# What is not prose, in this order. Code, mathematics, markup, where links lead, and other people's titles.
+NOT_PROSE = [
+    r"^## References$.*?(?=^## |\Z)",
+    r"^ *(```|~~~|:::).*?^ *\1",
+    r"<!--.*?-->",
+    r"<(style|script|code|pre)\b.*?</\1>",
+    r"\{[%{#].*?[%}#]\}",
+    r"(`+)(?!`).+?(?<!`)\1(?!`)",
+    r"\$\$.*?\$\$",
+    r"\$[^$]*\$",
+    r"</?[a-zA-Z!][^>]*>",
+    r"(?<=\])\([^)\s]*\)",
+    r"\b\w+://\S+",
+    r"# noqa: \w+|# fmt: \w+",
+]
+LETTERS = "[A-Za-zÀ-ɏ]+"
+WORD = rf"(?<![\w./\\@-]){LETTERS}(?:['’-]{LETTERS})*(?![\w(/\\=\[])(?!\.\w)"
+
+# (stem, British, American, ending), each a regular expression.
+SPELLINGS = [
+    (r"\w*(?:behavi|col|fav|flav|neighb|rum)", "our", "or", r"(?:s|ed|ing|ful|less|able|ably|ite|al|hood|hoods)?"),
+    (r"\w{3,}", "is", "iz", r"(?:e|ed|er|ers|es|ing|ation|ations|able)"),
+    (r"\w*(?:anal|paral)", "ys", "yz", r"(?:e|ed|er|es|ing)"),
+    (r"\w*(?:model|label|cancel|travel|signal|level|channel|total)", "l", "", r"(?:ed|ing)"),
+    (r"(?:cent|fib|theat|kilomet|millimet)", "re", "er", r"s?"),
+    (r"cent", "r", "er", r"(?:ed|ing)"),
+    (r"gr", "ey", "ay", r"(?:s|er|ish|scale)?"),
+    (r"art", "e", "i", r"facts?"),
+    (r"(?:def|off|pret)", "ence", "ense", r"s?"),
+    (r"(?:catal|dial)", "ogue", "og", r"s?"),
+]
+
+
+def without_code(text):
+    """The text with everything that is not prose blanked out; lines stay where they are."""
+    for pattern in NOT_PROSE:
+        text = re.sub(pattern, lambda found: re.sub(r"[^\n]", " ", found[0]), text, flags=re.S | re.M)
+    return text
+
+
+def words(text, first=1):
+    """Every word of the prose in a text with its line, (word, line); `first` is the number of the text's first line."""
+    text = without_code(text)
+    breaks = [found.start() for found in re.finditer("\n", text)]
+    for found in re.finditer(WORD, text):
+        for word in re.sub(r"['’]s?$", "", found[0].replace("’", "'")).split("-"):
+            if len(word) > 1 and not re.search(r"[^A-Z][A-Z]|^[A-Z]+s?$", word):  # not PyTorch, GPUs
+                yield word, first + bisect(breaks, found.start())
+
+
+def prose(path):
+    """The pieces of prose in a file, (text, line): of a source also strings of several words, and comments."""
+    if path.suffix != ".py":
+        yield path.read_text(encoding="utf-8"), 1
+        return
+    for cell in read_cells(path)[0]:
+        if cell.kind == "markdown":
+            yield cell.text, cell.line + 1
+            continue
+        nodes = list(ast.walk(ast.parse(cell.text)))
+        places = {id(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg == "loc"}
+        for node in nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
+                if id(node) not in places:  # not loc="center left"
+                    yield node.value, cell.line + node.lineno
+        for token in tokenize.generate_tokens(io.StringIO(cell.text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.string, cell.line + token.start[0]
+
+
+def respelled(word, *, british):
+    """The word with the British (or American) ending instead of the other; the word itself where there is no pair."""
+    for stem, ours, theirs, ending in SPELLINGS:
+        here, there = (theirs, ours) if british else (ours, theirs)
+        if found := re.fullmatch(f"({stem}){here}({ending})", word):
+            return found[1] + there + found[2]
+    return word
+
+
+@functools.cache
+def checker():
+    spelling = pytest.importorskip("spellchecker", reason="no pyspellchecker here: pip install pyspellchecker")
+    return spelling.SpellChecker(distance=1)
+
+
+def own_words():
+    return (Path(__file__).parent / "words.txt").read_text(encoding="utf-8").splitlines()
+
+
+def mistake(word, own):
+    """What is wrong with a word, None where nothing is. own: the set of further right words; names begin large."""
+    known, low = checker().word_frequency.dictionary, word.lower()
+    if word in own or low in own:
+        return None
+    if (british := respelled(low, british=True)) != low and low in known:
+        return f"is American, here it is {british!r}"
+    american = respelled(low, british=False)
+    if low in known or (american != low and american in known):
+        return None
+    near = checker().candidates(low)
+    return f"is not in the dictionary; meant {', '.join(sorted(near)[:4])}?" if near else "is not in the dictionary"
+
+
+def doubled(text, first=1):
+    """Words that stand twice in a row, (word, line), but for those that may ("that that", "had had")."""
+    text = without_code(text)
+    for found in re.finditer(r"\b([A-Za-z]+)[ \n#]+\1\b(?![-'’])", text, re.I):
+        if found[1].lower() not in ("that", "had"):
+            yield found[1], first + text.count("\n", 0, found.start())
+
+
+ALL = SOURCES + PAGES + TEMPLATES
+
+
+@functools.cache
+def read_words():
+    """Every word of the course: {word: "file:line" of its first place}."""
+    seen = {}
+    for path in ALL:
+        for text, first in prose(path):
+            for word, line in words(text, first):
+                seen.setdefault(word, f"{path.relative_to(ROOT)}:{line}")
+    return seen
+
+
+def test_every_word_of_the_course_is_spelled_right():
+    own = set(own_words())
+    wrong = [f"{place}: {word!r} {why}" for word, place in read_words().items() if (why := mistake(word, own))]
+    assert not wrong, "\n".join([*wrong, "a term or a name that is right goes into tests/words.txt"])
+
+
+def test_no_word_stands_twice_in_a_row():
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {word} {word}"
+        for path in ALL
+        for text, first in prose(path)
+        for word, line in doubled(text, first)
+    ]
+    assert found == []
+
+
+def test_the_own_words_are_sorted_and_each_is_used_and_not_in_the_dictionary():
+    own = own_words()
+    assert own == sorted(set(own), key=lambda word: (word.lower(), word))
+    used = {form for word in read_words() for form in (word, word.lower())}
+    assert [word for word in own if word not in used] == []
+    assert [word for word in own if mistake(word, set()) is None] == []
+
+
+@pytest.mark.parametrize(
+    "text, wrong",
+    [
+        ("a sentance with one mistake", ["sentance"]),
+        ("the color of a gray center", ["color", "gray", "center"]),
+        ("we optimize, normalized and modeled its behavior", ["optimize", "normalized", "modeled", "behavior"]),
+        ("the colour of a grey centre, optimised, its behaviour modelled, labelled", []),
+        ("the prize of this size is a noise, and rigorous sense seizes its honorary doctor", []),
+        ("the masks of pairwise recieved-by-all pixels", ["recieved"]),
+        ("what `nlll` is, and $\\mathrm{sinn}$, <a href='xq'>said</a> [here](qqq.md), in utils/plott.py", []),
+        ("`code` wrng `code`, ``a ` b`` agian", ["wrng", "agian"]),
+        ("```\nmke lab\n```\nthen teh end", ["teh"]),
+        ("PyTorch runs on GPUs; Ada's isn't", []),
+        ("## References\nBengioo et al.\n\n## Exercises\nan exercize", ["exercize"]),
+    ],
+)
+def test_the_checker_sees_what_is_wrong_and_only_that(text, wrong):
+    assert [word for word, _ in words(text) if mistake(word, set())] == wrong
+
+
+def test_a_mistake_is_told_with_its_line_and_what_was_meant():
+    assert list(words("one\ntwo\nthreee")) == [("one", 1), ("two", 2), ("threee", 3)]
+    assert mistake("threee", set()) == "is not in the dictionary; meant three, threes?"
+    assert mistake("Color", set()) == "is American, here it is 'colour'"
+    assert mistake("Bengio", {"Bengio"}) is None
+    assert mistake("bengio", {"Bengio"}) is not None, "a name begins with a capital"
+
+
+def test_strings_hints_and_comments_of_a_source_are_read_with_their_lines(tmp_path):
+    source = tmp_path / "source.py"
+    source.write_text('# %% [markdown]\n# # Titel\n# more\n\n# %%\nx = 1  # a coment\ncheck(x=x, hint="is it\\n" "wrongg?")\n')
+    found = [(word, line) for text, first in prose(source) for word, line in words(text, first)]
+    assert {("Titel", 2), ("coment", 6), ("wrongg", 8)} <= set(found)
+
+
+def test_a_word_said_twice_is_found_across_a_line_and_not_in_code():
+    assert list(doubled("see the\nthe end, `x x`, $a a$, that that is, New New York-like very-very")) == [
+        ("the", 1),
+        ("New", 2),
+    ]
