@@ -95,6 +95,7 @@ class CourseCell(IPyNbCell):
 
     def runtest(self):
         plugin = self.config.pluginmanager.get_plugin("course-grader")
+        plugin.running(self.cell.metadata.get("grade", {}))
         result = watch(self.parent.kernel, self.cell.source, plugin.limits, plugin.until)
         result.index = self.cell_num
         self.parent.broken = result.broke
@@ -115,8 +116,9 @@ class CourseCell(IPyNbCell):
 class Grader:
     """The pytest plugin: collects notebooks as ours, and gathers what their cells did."""
 
-    def __init__(self, kernels, limits, expected, until):
+    def __init__(self, kernels, limits, expected, until, running):
         self.kernels, self.limits, self.expected, self.until = kernels, limits, expected, until
+        self.running = running
         self.results = {}
 
     @pytest.hookimpl(tryfirst=True)
@@ -192,10 +194,13 @@ def _error(content):
     return re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]", "", text)[:MAX_MESSAGE]
 
 
-def run_notebook(notebook, *, kernels: Kernels, limits, expected=None, until=math.inf):
-    """Execute an assembled notebook in a kernel of its own, until `until`. Returns a CellResult a cell, in order."""
-    plugin = Grader(kernels, limits, expected, until)
-    options = ["-p", "nbval.plugin", "--noconftest", "-q", "--color=no", "--tb=no", "-c", "/dev/null"]
+def run_notebook(notebook, *, kernels: Kernels, limits, expected=None, until=math.inf, running=lambda facts: None):
+    """Execute an assembled notebook in a kernel of its own, until `until`. Returns a CellResult a cell, in order.
+
+    running: is told of each cell before it runs, by its metadata's "grade": its task, its check, or neither.
+    """
+    plugin = Grader(kernels, limits, expected, until, running)
+    options = ["-p", "nbval.plugin", "--noconftest", "-q", "-s", "--color=no", "--tb=no", "-c", "/dev/null"]
     options += [part for idle in IDLE for part in ("-p", f"no:{idle}")]
     with tempfile.TemporaryDirectory(prefix="grade-") as folder:
         path = Path(folder) / "submission.ipynb"

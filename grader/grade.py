@@ -124,17 +124,17 @@ def _row(lab, name, verdict, graded, *, points=0.0, message="", values=(), secon
     }
 
 
-def own_rows(lab, kernels, cells):
-    """The row of every check from the student's own notebook alone: {check: row}."""
-    run = _Run(lab, kernels, cells)
+def own_rows(lab, kernels, cells, running):
+    """The row of every check from the student's own notebook alone: {check: row}; running: see `run_notebook`."""
+    run = _Run(lab, kernels, cells, running)
     return run.less_forbidden(run.own())
 
 
 class _Run:
     """The runs that one submission takes, and the row of each check so far."""
 
-    def __init__(self, lab, kernels, cells):
-        self.lab, self.kernels, self.cells = lab, kernels, cells
+    def __init__(self, lab, kernels, cells, running=lambda facts: None):
+        self.lab, self.kernels, self.cells, self.running = lab, kernels, cells, running
         self.master = lab.master
         self.less, self.broken = set(), {}  # cell indices left out; task or check -> (outcome, message)
         self.until = time.monotonic() + lab.limits.submission
@@ -192,7 +192,12 @@ class _Run:
     def _run(self, notebook, rows, graded):
         """Run a notebook and add the rows of the checks it reached. True where a cell broke the kernel."""
         results = run_notebook(
-            notebook, kernels=self.kernels, limits=self.lab.limits, expected=self.lab.expected, until=self.until
+            notebook,
+            kernels=self.kernels,
+            limits=self.lab.limits,
+            expected=self.lab.expected,
+            until=self.until,
+            running=self.running,
         )
         errors = {}
         for cell, result in zip(notebook.cells, results, strict=True):

@@ -9,7 +9,7 @@ RECORD = "application/vnd.course.record+json"
 
 
 def moved(since, percent):
-    """[(result, before, now, unit)] for each that moved by more than `percent`, came (before None) or went (now None)."""
+    """[(result, before, now, unit)] where it moved by more than `percent`, came (before: None) or went (now: None)."""
     before, now = results(lambda path: _at(since, path), _files(since)), results(_here, _there())
     found = []
     for name in sorted(before.keys() | now.keys()):
@@ -20,7 +20,7 @@ def moved(since, percent):
 
 
 def results(read, paths):
-    """{"03_made: nll": (88.2, "nats/image")} of the files among `paths` that hold results; read(path) gives their text."""
+    """{"03_made: nll": (88.2, "nats/image")}, of those of the paths that hold results; read(path) gives a text."""
     found = {}
     for path in paths:
         if path == "bench/results.json":

@@ -119,7 +119,8 @@ def _check_forbidden(path, cells, task):
         raise source_error(path, task.line, f"{told}, got {names!r}")
     sources = [cell.text if cell.kind == "code" and "check" not in cell.options else "" for cell in cells]
     start = [n for n, cell in enumerate(cells) if cell is task]
-    for name, line, cell in forbid.uses(sources, names, cells=start, roots=forbid.defined(task.text)):
+    found = forbid.uses(sources, names, cells=start, roots=forbid.defined(task.text)) if names else []
+    for name, line, cell in found:
         told = f"the solution of {task.options['task']!r} uses {name}, which the task forbids"
         raise source_error(path, cells[cell].line + line, told)
 

@@ -1,7 +1,7 @@
 """`grade start`: writes START.md, the course's start page with the points that the saved labs show.
 
 The page is made from what a student has: built notebooks and `labs/expected/`, read as plain JSON. What is saved in
-labs is the student's own and is trusted with nothing: a check has between 0 points and what it gives, whatever stands there.
+labs is the student's own and is trusted with nothing: a check has between 0 points and what it gives.
 """
 
 import json
@@ -47,8 +47,8 @@ def page():
         about = lecture or lab
         number = stem.split("_")[0]
         cells = [f"**{about['title'] or stem}**<br>{about['summary']}" if about else stem]
-        cells.append(f"[Lecture {number}](lectures/{stem}.ipynb), {lecture['minutes']} min" if lecture else "")
-        cells.append(f"[Lab {number}](labs/{quote(path.name)}), {lab['minutes']} min" if lab else "")
+        cells.append(f"[Lecture {number}](lectures/{stem}.ipynb), {lecture['minutes']}&nbsp;min" if lecture else "")
+        cells.append(f"[Lab {number}](labs/{quote(path.name)}), {lab['minutes']}&nbsp;min" if lab else "")
         cells.append(f"{best:g} of {to_reach:g}" if to_reach else "")
         rows.append(f"| {' | '.join(cells)} |")
         reached, most = reached + best, most + to_reach
@@ -106,4 +106,3 @@ def _escaped(value):
     """A fact as one line of text inside a Markdown table."""
     text = " ".join(str(value).split()) if isinstance(value, str | int) else ""
     return re.sub(r"([\\`*\[\]<>|])", r"\\\1", text[:MAX_TEXT])
-

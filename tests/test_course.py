@@ -79,7 +79,7 @@ def test_readme_map_is_built():
     assert "labs/01_histograms_logistics.ipynb" in readme
 
 
-@pytest.mark.parametrize("name", ["README.md", "START.md"])
+@pytest.mark.parametrize("name", ["README.md", "RESULTS.md"])
 def test_every_row_of_a_table_has_the_cells_of_its_head(name):
     for table in re.findall(r"(?:^\|.*\|\n)+", (ROOT / name).read_text(), re.M):
         rows = [len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()]

@@ -55,9 +55,9 @@ SPELLINGS = [
 
 
 def without_code(text):
-    """The text with everything that is not prose blanked out; lines stay where they are."""
+    """The text with a dot for every character that is not prose; lines stay where they are."""
     for pattern in NOT_PROSE:
-        text = re.sub(pattern, lambda found: re.sub(r"[^\n]", " ", found[0]), text, flags=re.S | re.M)
+        text = re.sub(pattern, lambda found: re.sub(r"[^\n]", "•", found[0]), text, flags=re.S | re.M)
     return text
 
 
@@ -71,24 +71,26 @@ def words(text, first=1):
                 yield word, first + bisect(breaks, found.start())
 
 
+@functools.cache
 def prose(path):
-    """The pieces of prose in a file, (text, line): of a source also strings of several words, and comments."""
+    """The pieces of prose in a file, [(text, line)]: of a source also strings of several words, and comments."""
     if path.suffix != ".py":
-        yield path.read_text(encoding="utf-8"), 1
-        return
+        return [(path.read_text(encoding="utf-8"), 1)]
+    pieces = []
     for cell in read_cells(path)[0]:
         if cell.kind == "markdown":
-            yield cell.text, cell.line + 1
+            pieces.append((cell.text, cell.line + 1))
             continue
         nodes = list(ast.walk(ast.parse(cell.text)))
         places = {id(node.value) for node in nodes if isinstance(node, ast.keyword) and node.arg == "loc"}
         for node in nodes:
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
-                if id(node) not in places:  # not loc="center left"
-                    yield node.value, cell.line + node.lineno
+            text = node.value if isinstance(node, ast.Constant) and id(node) not in places else None
+            if isinstance(text, str) and " " in text.strip():
+                pieces.append((text, cell.line + node.lineno))
         for token in tokenize.generate_tokens(io.StringIO(cell.text).readline):
             if token.type == tokenize.COMMENT:
-                yield token.string, cell.line + token.start[0]
+                pieces.append((token.string, cell.line + token.start[0]))
+    return pieces
 
 
 def respelled(word, *, british):
@@ -127,7 +129,7 @@ def mistake(word, own):
 def doubled(text, first=1):
     """Words that stand twice in a row, (word, line), but for those that may ("that that", "had had")."""
     text = without_code(text)
-    for found in re.finditer(r"\b([A-Za-z]+)[ \n#]+\1\b(?![-'’])", text, re.I):
+    for found in re.finditer(r"(?<!-)\b([A-Za-z]{2,})\s+\1\b(?![-'’])", text, re.I):
         if found[1].lower() not in ("that", "had"):
             yield found[1], first + text.count("\n", 0, found.start())
 
@@ -171,7 +173,7 @@ def test_the_own_words_are_sorted_and_each_is_used_and_not_in_the_dictionary():
 
 
 @pytest.mark.parametrize(
-    "text, wrong",
+    ("text", "wrong"),
     [
         ("a sentance with one mistake", ["sentance"]),
         ("the color of a gray center", ["color", "gray", "center"]),
@@ -200,9 +202,11 @@ def test_a_mistake_is_told_with_its_line_and_what_was_meant():
 
 def test_strings_hints_and_comments_of_a_source_are_read_with_their_lines(tmp_path):
     source = tmp_path / "source.py"
-    source.write_text('# %% [markdown]\n# # Titel\n# more\n\n# %%\nx = 1  # a coment\ncheck(x=x, hint="is it\\n" "wrongg?")\n')
+    code = 'x = 1  # a coment\ncheck(x=x, hint="is it\\n" "wrongg?", loc="no plase")\n'
+    source.write_text(f"# %% [markdown]\n# # Titel\n# more\n\n# %%\n{code}")
     found = [(word, line) for text, first in prose(source) for word, line in words(text, first)]
     assert {("Titel", 2), ("coment", 6), ("wrongg", 8)} <= set(found)
+    assert "plase" not in dict(found)
 
 
 def test_a_word_said_twice_is_found_across_a_line_and_not_in_code():
@@ -210,3 +214,42 @@ def test_a_word_said_twice_is_found_across_a_line_and_not_in_code():
         ("the", 1),
         ("New", 2),
     ]
+
+
+def glossary():
+    """The rows of GLOSSARY.md: [(term, Chinese, meaning, {lecture stem, ...})]."""
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", (ROOT / "GLOSSARY.md").read_text("utf-8"), re.M)
+    return [(*row[:3], re.findall(r"\[(\d\d)\]\(lectures/(\w+)\.ipynb\)", row[3])) for row in rows[1:]]
+
+
+@functools.cache
+def lecture_text(stem):
+    """Everything that a lecture says, in one line, emphasis and mathematics taken out."""
+    pieces = " ".join(text for text, _ in prose(ROOT / "source" / "lectures" / f"{stem}.py"))
+    return re.sub(r"[\s*]+", " ", pieces).lower()
+
+
+def test_every_term_of_the_glossary_stands_in_the_lectures_it_names():
+    missing = []
+    for term, _, _, lectures in glossary():
+        assert lectures, f"{term} names no lecture"
+        form = re.sub(r"(\\ |\\-|-)", "[ -]", re.escape(term.lower())).removesuffix("y")
+        for number, stem in lectures:
+            assert stem.startswith(f"{number}_"), f"{term}: {number} leads to {stem}"
+            if not re.search(rf"(?<![a-z]){form}(y|ies|s|es)?(?![a-z])", lecture_text(stem)):
+                missing.append(f"{term} ({number})")
+    assert missing == []
+
+
+def test_the_glossary_is_sorted_and_every_term_has_a_chinese_name_and_a_meaning():
+    terms = [term for term, *_ in glossary()]
+    assert len(terms) >= 140
+    assert terms == sorted(set(terms), key=lambda term: re.sub(r"[^a-z]", "", term.lower()))
+    for term, chinese, meaning, _ in glossary():
+        assert re.search(r"[\u4e00-\u9fff]", chinese), f"{term}: {chinese}"
+        assert len(meaning.split()) >= 3, f"{term}: {meaning}"
+
+
+@pytest.mark.parametrize("stem", sorted(path.stem for path in (ROOT / "source" / "lectures").glob("*.py")))
+def test_every_lecture_has_terms_in_the_glossary(stem):
+    assert sum(any(stem == there for _, there in lectures) for *_, lectures in glossary()) >= 8

@@ -247,7 +247,7 @@ def _badge(published):
 def _completed():
     """The points of the check that is through: kept, and shown with the line of points so far."""
     most = _lab.checks[_now.name]["points"]
-    points = most * sum(_now.right.values()) / len(_now.right)
+    points = round(most * sum(_now.right.values()) / len(_now.right), 2)  # as the grade has it
     _lab.best[_now.name] = max(points, _lab.best.get(_now.name, 0.0))
     return _progress(f"{_now.name}: {points:g} of {most:g} points")
 
@@ -275,7 +275,7 @@ def _progress(done=""):
         text = f"No expected values beside the lab {_lab.stem!r}: checks publish, and nothing is compared here."
         return text, html.escape(text)
     total = sum(c["points"] for c in _lab.checks.values())
-    reached = sum(_lab.best.values())
+    reached = round(sum(_lab.best.values()), 2)
     text = f"{done + ' · ' if done else ''}{reached:g} of {total:g} points so far"
     rich = (
         f'<div style="margin-top:.3em">{html.escape(text)} <span style="display:inline-block;width:8em;height:.5em;'

@@ -36,8 +36,8 @@ def on_colab():
 
 
 def ready():
-    """One line that says where `utils` came from; on Colab, what is missing is installed first."""
-    line = f"utils from {COURSE}"
+    """One line that says where `utils` is, seen from the notebook; on Colab, what is missing is installed first."""
+    line = f"utils from {os.path.relpath(COURSE)}"
     absent = missing()
     if absent and on_colab():
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", *absent], check=True)

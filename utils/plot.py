@@ -8,6 +8,7 @@ matplotlib is imported inside the functions, so that importing this module costs
 
 import io
 import math
+import re
 import sys
 
 import numpy as np
@@ -40,6 +41,11 @@ STYLE = {
     "image.cmap": "gray",
     "image.interpolation": "nearest",
 }
+
+
+# What TeX's commands are in plain text; those that are not here are read by their names.
+SIGNS = {r"\,": " ", r"\;": " ", r"\!": "", r"\|": "|", r"\mid": "|", r"\times": "x", r"\cdot": "·", r"\pm": "±"}
+SIGNS |= {r"\le": " ≤", r"\leq": " ≤", r"\ge": " ≥", r"\geq": " ≥", r"\to": " →", r"\dots": "...", r"\ldots": "..."}
 
 
 def use_style():
@@ -79,10 +85,59 @@ def png(figure, **savefig):
     return small.getvalue() if (error > 16).mean() < 0.02 else buffer.getvalue()
 
 
-def alt_text(figure):
-    """The figure's titles, for readers who hear pictures instead of seeing them."""
-    titles = [figure.get_suptitle(), *(ax.get_title(loc) for ax in figure.axes for loc in ("center", "left"))]
-    return "; ".join(" ".join(title.split()) for title in titles if title)
+def alt_text(figure, most=250):
+    """The figure in words, for readers who hear it: titles, axes as "y over x", number of images, legends.
+
+    Plain text of at most `most` characters: what does not fit is left out, legends first, then the names of the axes.
+    """
+    axes = [ax for ax in figure.axes if ax.get_visible()]
+    legends = [_legend(legend) for legend in figure.legends]
+    everything = [_in_words(ax, _labels(ax), _images(ax), _legend(ax.get_legend())) for ax in axes] + legends
+    shorter = [_in_words(ax, _labels(ax), _images(ax)) for ax in axes]
+    titles = [_in_words(ax) for ax in axes]
+    said = [_joined([figure.get_suptitle(), *parts]) for parts in (everything, shorter, titles)]
+    said = [text for text in said if text]
+    if not said:
+        written = _joined([text.get_text() for ax in axes for text in ax.texts])
+        said = [f"drawing with the words {written}" if written else f"picture with {_count(len(axes), 'panel')}"]
+    return next((text for text in said if len(text) <= most), said[-1][: most - 1].rsplit(" ", 1)[0] + "…")
+
+
+def _joined(parts):
+    """Plain parts in a row, each once, without those that say nothing."""
+    return "; ".join(dict.fromkeys(plain for part in parts if (plain := _plain(part))))
+
+
+def _in_words(ax, *facts):
+    """An axes' titles, and after a colon the facts that there are."""
+    titles = [ax.get_title(loc) for loc in ("left", "center", "right")]
+    return ": ".join(part for part in (", ".join(filter(None, titles)), ", ".join(filter(None, facts))) if part)
+
+
+def _labels(ax):
+    x, y = ax.get_xlabel(), ax.get_ylabel()
+    return f"{y} over {x}" if x and y else f"colour is {x or y}" if ax.get_label() == "<colorbar>" and x + y else x or y
+
+
+def _images(ax):
+    return ", ".join(image.get_label() for image in ax.images if not image.get_label().startswith("_"))
+
+
+def _legend(legend):
+    return f"({', '.join(text.get_text() for text in legend.get_texts())})" if legend else ""
+
+
+def _count(n, thing):
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def _plain(text):
+    """A label without its TeX: Greek letters by name, no dollars, braces or commands of layout."""
+    text = re.sub(r"\\[td]?frac\{([^{}]*)\}\{([^{}]*)\}", r"\1/\2", text)
+    text = re.sub(r"\\(?:math\w+|text\w*|operatorname|left|right|displaystyle)\b ?", "", text)
+    for mark, sign in SIGNS.items():
+        text = re.sub(re.escape(mark) + (r"(?![a-z])" if mark[-1].isalpha() else ""), sign, text)
+    return " ".join(re.sub(r"[${}\\]", "", re.sub(r"(?<=\w)\\(?=[a-z])", " ", text)).split())
 
 
 def plot_pmf(ax, probs, *, color=DATA, label=None, fill=False, **line):
@@ -123,7 +178,7 @@ def show_images(images, *, columns=None, title=None, ax=None, zoom=1.5):
     if ax is None:
         height, width = sheet.shape[:2]
         _, ax = plt.subplots(figsize=(zoom * width / 100, zoom * height / 100 + (0.3 if title else 0)))
-    ax.imshow(sheet, vmin=0, vmax=1)
+    ax.imshow(sheet, vmin=0, vmax=1, label=f"{_count(n, 'image')} in {_count(rows, 'row')}")
     ax.set_axis_off()
     if title:
         ax.set_title(title)

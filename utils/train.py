@@ -172,7 +172,7 @@ def _checked(params, data, steps, batch_size, evaluate, every, device):
 
 # ---------------------------------------------------------------- what one sees of it
 
-SHOW_AFTER = 2.0  # seconds; a shorter run needs no progress bar
+SHOW_AFTER = 1.0  # seconds; a shorter run needs no progress bar
 
 
 class _Log:
@@ -182,7 +182,8 @@ class _Log:
         self.history, self.start = history, time.perf_counter()
         self.every_step = device.type == "cpu"
         self.waiting, self.read_at = [], self.start  # losses that are still on the device; when it was last asked
-        self.shown = _Curve(steps) if live and _in_notebook() else _Bar(steps)
+        self.curve = _Curve(steps) if live and _in_notebook() else None
+        self.bar = None if self.curve else _Bar(steps)
 
     def loss(self, loss):
         if not isinstance(loss, torch.Tensor) or loss.ndim:
@@ -206,7 +207,10 @@ class _Log:
             history.loss.append(value)
         self.read_at = time.perf_counter()
         history.seconds = self.read_at - self.start
-        self.shown.update(history)
+        if self.curve:
+            self.curve.update(history)
+        else:
+            self.bar.update(len(history.loss))
 
     def evaluation(self, step, values):
         if not isinstance(values, dict) or (self.history.evals and values.keys() != self.history.evals.keys()):
@@ -220,49 +224,63 @@ class _Log:
         try:
             self.read()
         finally:
-            self.shown.close(self.history)
+            if self.curve:
+                self.curve.close(self.history)
+            else:
+                self.bar.close(repr(self.history))
 
 
 class _Bar:
-    """tqdm's bar, for runs that take longer than SHOW_AFTER.
+    """tqdm's bar, for what takes longer than SHOW_AFTER.
 
     A notebook would store every frame of the text bar, or the state of the widget bar: there it is one output that
-    is written anew each time, the last time with the summary of the run.
+    is written anew each time, the last time with the summary of the run. A bar within another is not shown; it only
+    keeps the clock of the other one going.
     """
+
+    outermost = None
 
     def __init__(self, total, unit="steps", label=""):
         from tqdm import tqdm
 
+        self.inner = _Bar.outermost is not None
+        if self.inner:
+            self.bar = _Bar.outermost.bar
+            return
+        _Bar.outermost = self
         self.line = _Line() if _in_notebook() else None
         self.bar = tqdm(
             total=total,
             desc=label or None,
             delay=SHOW_AFTER,
             mininterval=0.3,
-            miniters=1,
+            miniters=0,
             leave=False,
             unit=f" {unit}",
             file=self.line or sys.stderr,
             ncols=80 if self.line else None,
         )
 
-    def update(self, history):
-        self.bar.update(len(history.loss) - self.bar.n)
+    def update(self, done):
+        self.bar.update(0 if self.inner else done - self.bar.n)
 
     def close(self, summary):
         """Put the summary in the bar's place, where a notebook shows one. Was it?"""
+        if self.inner:
+            return False
+        _Bar.outermost = None
         self.bar.close()
-        shown = bool(self.line and self.line.shown)
-        if shown:
-            self.line.write(str(summary))
-        return shown
+        if self.line and self.line.shown:
+            self.line.write(summary)
+            return True
+        return False
 
 
-def progress(things, *, unit="steps", label=""):
+def progress(things, *, unit="steps", label="", stoppable=False):
     """Go through `things` with a bar that says how far it is, from SHOW_AFTER seconds on: for x in progress(xs): ...
 
-    An interrupt lets the step that is running end, then ends the loop, and says so: what comes after the loop works
-    with what is there. A second interrupt stops the cell.
+    stoppable: in a notebook an interrupt lets the step that is running end and then ends the loop, so that what comes
+    after it works with what is there. A second one stops the cell, as the first does otherwise.
     """
     total = len(things) if hasattr(things, "__len__") else None
     bar, start, done, stop, ending = _Bar(total, unit, label), time.perf_counter(), 0, False, ""
@@ -273,20 +291,20 @@ def progress(things, *, unit="steps", label=""):
             raise KeyboardInterrupt
         stop = True
 
-    main = threading.current_thread() is threading.main_thread()  # no other may set a handler
-    before = signal.signal(signal.SIGINT, interrupted) if main else None
+    stoppable = stoppable and _in_notebook() and threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, interrupted) if stoppable else None
     try:
         for thing in things:
-            if stop:
-                ending = ", interrupted"
-                break
             yield thing
             done += 1
-            bar.bar.update()
+            bar.update(done)
+            if stop and done != total:
+                ending = ", interrupted"
+                break
     finally:
-        if main:
+        if stoppable:
             signal.signal(signal.SIGINT, before)
-        name, of = f"{label}: " if label else "", f" of {total:,}" if ending and total else ""
+        name, of = f"{label}: " if label else "", f" of {total:,}" if total is not None and done < total else ""
         summary = f"{name}{done:,}{of} {unit} in {time.perf_counter() - start:.1f} s{ending}"
         if not bar.close(summary) and ending:
             print(summary)

@@ -32,4 +32,5 @@ def _load_jupyter_server_extension(app):
             write()
 
     write()
-    app.contents_manager.register_post_save_hook(saved)
+    # Once all extensions are loaded: jupytext's puts another contents manager in the place of this one.
+    app.io_loop.add_callback(lambda: app.contents_manager.register_post_save_hook(saved))

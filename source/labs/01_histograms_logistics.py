@@ -24,8 +24,9 @@
 # are shared equally by the values of a check, so half an answer earns its half. That badge is help; the grade is
 # computed later in the same way with *other* inputs, so only code that computes the answer earns points. A task you
 # left out or got wrong does not cost you the later ones in the grade: there the solution stands in for it. Here it does
-# (task 6 needs your task 5), so mend the tasks in their order. Add cells wherever you like; edits to a check cell are
-# ignored.
+# (task 6 needs your task 5), so mend the tasks in their order. To go on at a later section, put the cursor there and
+# choose *Run > Run All Above Selected Cell*: that does not stop at a task that is not done. Add cells wherever you
+# like; edits to a check cell are ignored.
 
 # %%
 import math

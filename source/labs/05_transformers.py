@@ -28,8 +28,9 @@
 # are shared equally by the values of a check, so half an answer earns its half. That badge is help; the grade is
 # computed later in the same way with *other* inputs, so only code that computes the answer earns points. A task you
 # left out or got wrong does not cost you the later ones in the grade: there the solution stands in for it. Here it does
-# (task 5 needs your task 4), so mend the tasks in their order. Add cells wherever you like; edits to a check cell are
-# ignored.
+# (task 5 needs your task 4), so mend the tasks in their order. To go on at a later section, put the cursor there and
+# choose *Run > Run All Above Selected Cell*: that does not stop at a task that is not done. Add cells wherever you
+# like; edits to a check cell are ignored.
 
 # %%
 import math
@@ -793,8 +794,8 @@ plt.show()
 # **2 points · 11 minutes · easy**
 #
 # What is a token? Characters make long sequences, words make vocabularies without end. Byte-pair encoding (Gage 1994,
-# for translation Sennrich et al. 2016) starts with characters and again and again glues the most frequent pair of
-# neighbours into one new token. You need two tools: one counts neighbours, one glues.
+# *C Users Journal* 12(2), for translation Sennrich et al. 2016) starts with characters and again and again glues the
+# most frequent pair of neighbours into one new token. You need two tools: one counts neighbours, one glues.
 #
 # *Counting* looks at every place: in `a a a` the pair `(a, a)` stands at two places. *Merging* goes from left to
 # right, and a token that was glued is used up: `a a a` becomes `X a`, and `a a a a` becomes `X X`.
@@ -1038,8 +1039,9 @@ plt.show()
 # two lie three knobs, applied in this order.
 #
 # *Temperature* $T$ divides the logits: below 1 sharpens, above 1 flattens; $T = 0$ stands for the largest logit, taken
-# for certain. *Top-k* keeps the $k$ most probable tokens. *Top-p*, the nucleus (Holtzman et al. 2019), keeps as few
-# as it takes to reach a share $p$ of the probability: sorted as $p_{(1)} \ge p_{(2)} \ge \dots$, it keeps
+# for certain. *Top-k* keeps the $k$ most probable tokens. *Top-p*, the nucleus ([Holtzman et al.
+# 2019](https://arxiv.org/abs/1904.09751)), keeps as few as it takes to reach a share $p$ of the probability: sorted as
+# $p_{(1)} \ge p_{(2)} \ge \dots$, it keeps
 # $$n = \min\Big\{ j : \sum_{i=1}^{j} p_{(i)} \ge p \Big\} \quad\text{tokens} \tag{7}$$
 # What is kept is divided by its sum. Among equally probable tokens the one with the lower index counts as more
 # probable. So the token that takes the sum over $p$ is still kept, and at least one always is.

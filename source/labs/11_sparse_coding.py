@@ -21,13 +21,14 @@
 # **Needs** lecture 11, a little linear algebra and `autograd`. No GPU. About two hours, 9 tasks, 24 points. Tasks 1, 2,
 # 4, 5, 6 and 8 stand alone; 3, 7 and 9 use 1. The pictures after 3, 4, 5, 6, 8 and 9 use what came before.
 #
-# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check
-# below it. Keep the names and the arguments: the checks call them. A check draws inputs with `fresh`, feeds your
-# function with them and shows at once, for each value that it compares, pass or fail, the shape and a hint. Points are
-# shared equally by the values of a check. That badge is help; the grade is computed later in the same way with *other*
-# inputs. A task you left out or got wrong does not cost you the later ones in the grade: there the solution stands in
-# for it. Here it does, so mend the tasks in their order. Add cells wherever you like; edits to a check cell are
-# ignored.
+# **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check below
+# it. Keep the names and the arguments: the checks call them. A check draws inputs with `fresh`, feeds your function
+# with them and shows at once, for each value that it compares, pass or fail, the shape and a hint. Points are shared
+# equally by the values of a check. That badge is help; the grade is computed later in the same way with *other* inputs.
+# A task you left out or got wrong does not cost you the later ones in the grade: there the solution stands in for it.
+# Here it does, so mend the tasks in their order. To go on at a later section, put the cursor there and choose *Run >
+# Run All Above Selected Cell*: that does not stop at a task that is not done. Add cells wherever you like; edits to a
+# check cell are ignored.
 
 # %%
 import math

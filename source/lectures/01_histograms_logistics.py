@@ -58,7 +58,7 @@ from torch.nn.functional import logsigmoid
 
 from utils.data import digits, natural_images
 from utils.plot import DATA, MODEL, plot_pmf, show_images, use_style
-from utils.train import budget, budget_name, fit, record
+from utils.train import budget, budget_name, fit, progress, record
 from utils.widgets import explore, sketch
 
 use_style()
@@ -420,7 +420,7 @@ explore(bins_and_size, readings=[50, 100, 200, 500, 1_000, 5_000, 10_000, 50_000
 
 # %% [markdown]
 # With 200 readings, 100 bins fit the training data best and the test data badly; 10 bins are best for the test data.
-# The two curves part where bins begin to memorise.
+# The two curves part where bins begin to memorise: from there on, more bins are **overfitting**.
 
 # %% [markdown]
 # ## 5 Neighbours share: the mixture of discretised logistics
@@ -865,10 +865,9 @@ sketch(answer_drawing, castle, presets=presets, label="Draw a distribution over 
 # %%
 components = budget(smoke=[1, 2, 4], cpu=[1, 2, 3, 4, 5, 6, 8], gpu=[1, 2, 3, 4, 5, 6, 8])
 repeats = budget(smoke=1, cpu=6, gpu=20)
-scores = {}  # n -> (components, repeats, 3): training, validation and true excess
-for n in (200, 8_000):
-    scores[n] = torch.zeros(len(components), repeats, 3)
-    for seed in range(repeats):
+scores = {n: torch.zeros(len(components), repeats, 3) for n in (200, 8_000)}  # training, validation and true excess
+for seed in progress(range(repeats), unit="training sets of each size"):
+    for n in scores:
         some = count(sample(p_true, n, generator=torch.Generator().manual_seed(100 + seed)))
         sets = [some, count(x_val), p_true]
         for i, M in enumerate(components):
@@ -1151,7 +1150,7 @@ def log_mixture_of(M):
 
 
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.2), sharey=True)
-for ax, (name, (p, M)) in zip(axes, sources.items(), strict=True):
+for ax, (name, (p, M)) in progress(list(zip(axes, sources.items(), strict=True)), unit="sources"):
     for label, color, fit_log_q in [("histogram", DATA, log_histogram), ("mixture", MODEL, log_mixture_of(M))]:
         loss = 1e3 * learning_curve(fit_log_q, p, few_sizes, seeds=few_seeds)[1]  # (sizes, seeds)
         ax.plot(few_sizes, loss, ".", color=color, markersize=3)

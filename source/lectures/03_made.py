@@ -61,7 +61,7 @@ from torch.nn import functional as F
 from utils.data import binarise, digits, digits_split, fashion_mnist
 from utils.device import pick_device, pick_dtype
 from utils.plot import DATA, MODEL, show_images, use_style
-from utils.train import budget, budget_name, checkpoint, measured, record
+from utils.train import budget, budget_name, checkpoint, measured, progress, record
 from utils.widgets import explore
 
 use_style()
@@ -408,8 +408,8 @@ def table_nll(fit_x, x, k):
 
 
 parents = budget(smoke=[0, 2, 4], cpu=[0, 1, 2, 3, 4, 6, 8, 10, 12], gpu=[0, 1, 2, 3, 4, 6, 8, 10, 12])
-table_train = [table_nll(train_x[:10_000], train_x[:2_000], k) for k in parents]
-table_test = [table_nll(train_x[:10_000], test_x[:2_000], k) for k in parents]
+table_train = [table_nll(train_x[:10_000], train_x[:2_000], k) for k in progress(parents, unit="fits")]
+table_test = [table_nll(train_x[:10_000], test_x[:2_000], k) for k in progress(parents, unit="fits")]
 best_table = min(table_test)
 best_k = parents[table_test.index(best_table)]
 
@@ -480,7 +480,7 @@ def flip(x, share, *, generator):
 generator = torch.Generator().manual_seed(5)
 denoiser = Autoencoder(784, budget(smoke=50, cpu=300, gpu=1_000), generator=generator)
 adam = torch.optim.Adam(denoiser.parameters(), lr=2e-3)
-for _ in range(budget(smoke=1, cpu=4, gpu=20)):
+for _ in progress(range(budget(smoke=1, cpu=4, gpu=20)), unit="epochs", stoppable=True):
     for rows in torch.randperm(len(train_x), generator=generator).split(100):
         adam.zero_grad()
         cross_entropy(denoiser(flip(train_x[rows], 0.2, generator=generator)), train_x[rows]).backward()
@@ -836,7 +836,9 @@ def train(model, images, *, epochs=None, seconds=None, batch_size=100, lr=4e-3, 
     optimizer = torch.optim.Adam(groups, lr=lr, betas=(0.9, 0.99), fused=True)
     begun, losses, share, epoch = time.process_time(), [], 0.0, 0
     total = epochs * math.ceil(len(images) / batch_size) if epochs else None
-    while share < 1:
+    for _ in progress(range(epochs) if epochs else itertools.count(), unit="epochs", stoppable=True):
+        if share >= 1:
+            break
         if each_epoch:
             each_epoch(epoch, share)
         pictures = images
@@ -937,9 +939,9 @@ curve, film = [], {}
 
 def watch(epoch, share):
     """Keep the losses, and samples at epochs 0, 1, 3, 10 and the last."""
-    if epoch in (0, 1, 3, 10, epochs):
+    if epoch in (0, 1, 3, 10) or share == 1:
         film[epoch] = sample(made, u_film).cpu()
-    if epoch % max(1, epochs // 14) == 0 or epoch == epochs:
+    if epoch % max(1, epochs // 14) == 0 or share == 1:
         curve.append((epoch, evaluate(made, seen_x), evaluate(made, held_out[:2_000])))
 
 

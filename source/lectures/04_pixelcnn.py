@@ -58,7 +58,7 @@ from torch import nn
 from utils.data import binarise, digits_split, natural_patches
 from utils.device import pick_device
 from utils.plot import DATA, MODEL, show_images, use_style
-from utils.train import budget, budget_name, checkpoint, fit, measured, record
+from utils.train import budget, budget_name, checkpoint, fit, measured, progress, record
 from utils.widgets import explore
 
 use_style()
@@ -983,7 +983,7 @@ def sample_levels(net, u, context=None):
     """Draw images of several colours and levels, a full pass for each value.  u: (n, colours, H, W).  Returns int64."""
     x = torch.zeros_like(u, dtype=torch.long)
     _, colours, H, W = u.shape
-    for i in range(H):
+    for i in progress(range(H), unit="rows"):
         for j in range(W):
             for colour in range(colours):
                 cdf = net(x, context)[:, :, colour, i, j].softmax(1).cumsum(1)

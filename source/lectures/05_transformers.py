@@ -68,7 +68,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from utils.data import course_text, digits_split, natural_images, natural_patches
 from utils.device import pick_device, timed
 from utils.plot import DATA, MODEL, show_images, use_style
-from utils.train import budget, budget_name, checkpoint, fit, measured, record
+from utils.train import budget, budget_name, checkpoint, fit, measured, progress, record
 from utils.widgets import explore
 
 use_style()
@@ -671,7 +671,7 @@ def learn_to_look_back(positions, *, steps, generator):
 look_back_steps = budget(smoke=5, cpu=300, gpu=2000)
 by_place = {
     kind: learn_to_look_back(kind, steps=look_back_steps, generator=torch.Generator().manual_seed(11))
-    for kind in ("none", "learned", "sinusoidal", "rotary")
+    for kind in progress(("none", "learned", "sinusoidal", "rotary"), unit="models")
 }
 fig, ax = plt.subplots(figsize=(8, 3))
 ax.axvspan(3, 31, color="gray", alpha=0.15)
@@ -720,7 +720,7 @@ def nll(logits, tokens):
 def score(model, text, first, last):
     """Mean nats per character of text[first:last], each given at least length / 2 before it. text: (N,) int64."""
     half, total = model.length // 2, 0.0
-    for starts in torch.arange(first, last, half, device=text.device).split(64):
+    for starts in progress(torch.arange(first, last, half, device=text.device).split(64), unit="batches"):
         places = starts[:, None] - half - 1 + torch.arange(model.length + 1, device=text.device)  # (b, length + 1)
         window = text[places.clamp(max=len(text) - 1)]
         log_p = model(window[:, :-1])[:, half:].log_softmax(-1)  # of window[:, half + 1 :]
@@ -1049,7 +1049,8 @@ square = torch.randn(768, 768, device=device)
 rate = 2 * 768**3 / shortest(lambda: square @ square, 15)  # operations a second
 lengths = budget(smoke=[64, 256], cpu=[64, 128, 256, 512, 1024, 2048], gpu=[64, 128, 256, 512, 1024, 2048, 4096, 8192])
 widths = budget(smoke=[32, 64], cpu=[32, 64, 128, 256, 512], gpu=[32, 64, 128, 256, 512, 1024, 2048])
-by_length = {keep: [block_seconds(n, 64, keep=keep) for n in lengths] for keep in (True, False)}
+by_length = {keep: [block_seconds(n, 64, keep=keep) for n in progress(lengths, unit="lengths")]
+             for keep in (True, False)}
 by_width = {keep: [block_seconds(256, D, keep=keep) for D in widths] for keep in (True, False)}
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 3.4), sharey=True)
@@ -1674,8 +1675,9 @@ untrained = GPT(17, 64, 4, 4, 197).to(device).eval()
 probe_train, probe_test = train_pixels[:n_train], test_pixels[:n_test]
 accuracy = {}
 for name, model in (("trained", igpt), ("random", untrained)):
-    pairs = zip(features(model, probe_train), features(model, probe_test), strict=True)
-    accuracy[name] = [probe(a, train_labels[:n_train], b, test_labels[:n_test]) for a, b in pairs]
+    pairs = list(zip(features(model, probe_train), features(model, probe_test), strict=True))
+    accuracy[name] = [probe(a, train_labels[:n_train], b, test_labels[:n_test])
+                      for a, b in progress(pairs, unit="layers", label=name)]
 on_pixels = [paint(some, sixteen).flatten(1) for some in (probe_train, probe_test)]
 accuracy["pixels"] = probe(on_pixels[0], train_labels[:n_train], on_pixels[1], test_labels[:n_test])
 
@@ -1930,7 +1932,7 @@ def train_reversal(model, *, steps, generator):
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps, pct_start=0.05)
     losses = []
-    for _ in range(steps):
+    for _ in progress(range(steps), stoppable=True):
         length = int(torch.randint(4, 13, (), generator=generator))
         source, target = (x.to(device) for x in reversal_batch(32, length, generator=generator))
         loss = nll(model(source, target), target)

@@ -62,7 +62,7 @@ from torch import nn
 from utils.data import binarise, digits_split
 from utils.device import pick_device
 from utils.plot import DATA, MODEL, show_images, use_style
-from utils.train import budget, budget_name, checkpoint, fit, measured, record
+from utils.train import budget, budget_name, checkpoint, fit, measured, progress, record
 from utils.widgets import explore
 
 use_style()
@@ -560,7 +560,7 @@ for ax, D in zip(axes, (1, 2, 8), strict=False):
     ax.set(xlabel="distance m from the middle", title=f"{D} pixel{'s' * (D > 1)}")
 axes[0].set_ylabel("size $\\sigma$")
 pixels = np.geomspace(0.25, 64, 33)
-best = [two_bubbles(m_grid, s_grid, D).argmin() for D in pixels]
+best = [two_bubbles(m_grid, s_grid, D).argmin() for D in progress(pixels, unit="sizes")]
 axes[3].semilogx(pixels, m_grid.flatten()[best], color="C2", label="best m")
 axes[3].semilogx(pixels, s_grid.flatten()[best], color="black", label="best $\\sigma$")
 axes[3].axvline(1, color="#AAAAAA", linestyle=":")
@@ -722,8 +722,8 @@ def on_digits(bound, model, seed=1):
 # draws that did well more probable,
 # $$\nabla_\phi\, \mathbb E_{q_\phi}[f(z)] = \mathbb E_{q_\phi}\big[f(z)\, \nabla_\phi \log q_\phi(z)\big] \tag{16}$$
 # It needs only the value of $f$. A bubble allows more: by (8) the randomness is in $\varepsilon$, which does not depend
-# on $\phi$, so we may differentiate *through* the draw and use the slope of $f$ (Kingma & Welling 2014; Rezende et al.
-# 2014),
+# on $\phi$, so we may differentiate *through* the draw and use the slope of $f$. This is the **reparameterisation** of
+# Kingma & Welling (2014) and Rezende et al. (2014),
 # $$\nabla_\mu\, \mathbb E_{q}[f(z)] = \mathbb E_\varepsilon\big[\nabla_z f(\mu + \sigma\varepsilon)\big], \qquad
 # \nabla_\sigma\, \mathbb E_{q}[f(z)]
 # = \mathbb E_\varepsilon\big[\varepsilon\, \nabla_z f(\mu + \sigma\varepsilon)\big] \tag{17}$$
@@ -871,8 +871,8 @@ print(f"(plain autoencoder of section 4, with the best Gaussian: {plain_ratio:.2
 # ## 10 How loose is the bound?
 #
 # The ELBO is a bound, so a bad ELBO can mean a bad model or a bad guess $q$. To know which, use more draws (Burda et
-# al. 2016). Each draw $z_i$ from $q$ gives an unbiased estimate $w_i$ of $p(x)$, by (12). Average $k$ of them *before*
-# taking the logarithm:
+# al. 2016). Each draw $z_i$ from $q$ gives an unbiased estimate $w_i$ of $p(x)$, by (12): this is **importance
+# sampling**. Average $k$ of them *before* taking the logarithm:
 # $$\mathcal L_k = \mathbb E\left[\log \frac1k \sum_{i=1}^k w_i\right], \qquad
 # w_i = \frac{p(z_i)\, p(x \mid z_i)}{q(z_i \mid x)}, \qquad
 # \mathrm{ELBO} = \mathcal L_1 \le \mathcal L_2 \le \dots \le \log p(x) \tag{18}$$
@@ -1282,7 +1282,7 @@ def near_their_own(codes):
 
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.5))
 agreement = {}
-for ax, stage in zip(axes, (0, 5, 10), strict=True):
+for ax, stage in progress(list(zip(axes, (0, 5, 10), strict=True)), unit="maps"):
     means = kept_means[stage]
     agreement[stage] = near_their_own(means)
     dots = TSNE(perplexity=min(30, n_kept // 4), max_iter=500, init="pca", random_state=0).fit_transform(means.numpy())

@@ -66,7 +66,7 @@ from torch import nn
 from utils.data import digits_split
 from utils.device import pick_device
 from utils.plot import DATA, MODEL, show_images, use_style
-from utils.train import budget, budget_name, checkpoint, fit, measured, record
+from utils.train import budget, budget_name, checkpoint, fit, measured, progress, record
 from utils.widgets import explore
 
 use_style()
@@ -148,8 +148,8 @@ plt.show()
 # with 64 inputs. Worse, in $d$ dimensions $|G'|$ becomes the volume that $G$ gives to a small cube of noise, and when
 # $z$ has fewer dimensions than $x$ that volume is zero: 64 numbers can only reach a sheet of 64 dimensions in a space
 # of 784. **On** the sheet the density is infinite, off it zero, and a real digit lies off it with certainty. There is
-# no likelihood to maximise, not even a bad one. Such a model is called **implicit** (Mohamed and Lakshminarayanan
-# 2016). The next figure shows what a fresh network does to the plane and to a line.
+# no likelihood to maximise, not even a bad one. Such a model is called an **implicit model** (Mohamed and
+# Lakshminarayanan 2016). The next figure shows what a fresh network does to the plane and to a line.
 
 # %%
 torch.manual_seed(9)
@@ -622,7 +622,7 @@ def train_toy(
     judge_loss, forger_loss = game
     ema, z_dim, device = copy.deepcopy(G).requires_grad_(False), G[0].in_features, G[0].weight.device
     opt_d, opt_g = (torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True) for net in (D, G))
-    for step in range(1, steps + 1):
+    for step in progress(range(1, steps + 1), stoppable=True):
         for group in (*opt_d.param_groups, *opt_g.param_groups):
             group["lr"] = lr * (1 - (step - 1) / steps)
         real = sample(batch_size, generator=generator).to(device)
@@ -752,7 +752,7 @@ variants = {
 ring_seeds, variant_steps = range(budget(smoke=1, cpu=3, gpu=5)), budget(smoke=30, cpu=1_200, gpu=14_000)
 counts, kept = {}, {}
 for name, options in variants.items():
-    for seed in ring_seeds:
+    for seed in progress(ring_seeds, unit="runs", label=name):
         G, D = toy_players(seed)
         ema = train_toy(G, D, ring, steps=variant_steps, generator=torch.Generator().manual_seed(seed), **options)
         counts.setdefault(name, []).append(count_modes(ema(z_show), ring_centres(), 0.02))
@@ -1149,10 +1149,10 @@ def train_dcgan(
     ema = copy.deepcopy(G).requires_grad_(False)
     opt_g, opt_d = (torch.optim.Adam(net.parameters(), lr=lr, betas=betas, fused=True) for net in (G, D))
     begun, step, batches = time.process_time(), 0, []
-    while True:
+    for _ in progress(range(steps) if seconds is None else itertools.count(), stoppable=True):
         used = step / steps if seconds is None else (time.process_time() - begun) / seconds
         if used >= 1:
-            return ema, step
+            break
         for group in (*opt_g.param_groups, *opt_d.param_groups):
             group["lr"] = lr * min(1.0, (step + 1) / 100, 4 * (1 - used))
         if not batches:
@@ -1166,6 +1166,7 @@ def train_dcgan(
         average_(ema, G, step)
         if each:
             each(step, used, ema, losses)
+    return ema, step
 
 # %% [markdown]
 # **Check** (22), and `gan_step`, against separate passes, then watch a short training: after some seconds there are
@@ -1207,7 +1208,7 @@ for values, name in zip(np.array(curve).T, ("$\\mathcal{L}_D$", "$\\mathcal{L}_G
     axes[0].plot(values, linewidth=0.8, label=name)
 axes[0].set(xlabel="step (64 digits each)", ylabel="nats", title="The game", ylim=(0, 4))
 axes[0].legend()
-for ax, step, look in zip(axes[1:], marks, looks, strict=True):
+for ax, step, look in zip(axes[1:], marks, looks, strict=False):
     show_images(look, ax=ax, title=f"{step} steps")
 plt.show()
 print(f"{live_steps} steps of both nets, width 16, {live_seconds:.0f} s of CPU time")
@@ -1733,7 +1734,7 @@ def truncated(w, psi):
 n_psi, psis, traded = budget(smoke=300, cpu=2_000, gpu=10_000), (0.2, 0.4, 0.6, 0.8, 1.0, 1.2), []
 with torch.no_grad():
     w_psi = styler.map(noise(n_psi, styler.z_dim, 54))
-for psi in psis:
+for psi in progress(psis, unit="truncations"):
     f_psi = features(truncated(w_psi, psi))
     traded.append((*precision_recall(f_test[:n_psi], f_psi), frechet_distance(f_test, f_psi)))
 traded_precision, traded_recall, traded_distance = np.array(traded).T

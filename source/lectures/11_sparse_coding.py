@@ -87,7 +87,7 @@ from torch import nn
 from utils.data import digits_split, natural_images
 from utils.device import pick_device
 from utils.plot import DATA, MODEL, show_images, use_style
-from utils.train import budget, budget_name, checkpoint, fit, measured, record
+from utils.train import budget, budget_name, checkpoint, fit, measured, progress, record
 from utils.widgets import explore
 
 use_style()
@@ -156,7 +156,7 @@ def alternate_fit(x, D, infer, *, steps, means=False):
 
     means: column j is the z-weighted mean of the x (k-means); otherwise least squares, then columns of length 1.
     """
-    for _ in range(steps):
+    for _ in progress(range(steps)):
         z = infer(x, D)
         gram = z.sum(0).diag() if means else z.T @ z
         new = torch.linalg.solve(gram + 1e-6 * torch.eye(len(gram)).to(x), z.T @ x).T
@@ -678,7 +678,8 @@ assert over(there, L).min() > 0
 assert over(here + top_direction, 1.0001 * L).min() > 0
 assert over(here + top_direction, 0.99 * L).max() < 0
 steps = budget(smoke=300, cpu=1_500, gpu=1_500)
-runs = {"ISTA": energies(ista, steps), "ISTA, Frobenius": energies(ista, steps, L=frobenius)}
+runs = {name: energies(ista, steps, L=slope)
+        for name, slope in progress([("ISTA", L), ("ISTA, Frobenius", frobenius)], unit="runs")}
 for name, (_, seen) in runs.items():
     rises = seen.diff(dim=0).max().item()
     assert rises < 1e-10
@@ -1134,7 +1135,7 @@ def learn_dictionary(x, m, lam, *, steps, batch_size, generator, unit=True, posi
         D /= D.norm(dim=0)
     D = D.clone()  # the caller's start stays as it is
     A, B = x.new_zeros(m, m), x.new_zeros(len(D), m)
-    for step in range(steps):
+    for step in progress(range(steps), unit="batches", stoppable=True):
         rows = torch.randint(len(x), (batch_size,), generator=generator)
         batch = x[rows.to(x.device)]
         z = infer(batch, D, lam, steps=iterations)
@@ -1413,7 +1414,7 @@ def fit_gabor(atoms, size, *, starts=4, steps=150):
     unit = torch.tensor([1.0, 1.0, 0.3, 0.3, 0.3, 0.03]).to(atoms)  # how far one step of Adam may go in each number
     move = torch.zeros_like(first, requires_grad=True)
     optimizer = torch.optim.Adam([move], lr=0.1)
-    for step in range(steps):
+    for step in progress(range(steps)):
         optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / steps)
         pair = gabor_pair(first + unit * move, size)
         R2 = gabor_fit_share(pair, *(pair @ atoms[:, None, :, None])[..., 0].unbind(-1))
@@ -1530,7 +1531,7 @@ def train_lista(net, x, z, *, steps, batch_size, generator, lr=1e-3):
     """Regress optimal codes z (N, m) of x (N, n): mean |net(x) - z|^2 by Adam, step size to 0 on a cosine.  Losses."""
     optimizer = torch.optim.Adam(net.parameters(), lr=lr)
     losses = []
-    for step in range(steps):
+    for step in progress(range(steps), stoppable=True):
         optimizer.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
         rows = torch.randint(len(x), (batch_size,), generator=generator).to(x.device)
         loss = (net(x[rows]) - z[rows]).square().sum(1).mean()

@@ -80,7 +80,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from utils.data import digits_split
 from utils.device import pick_device, pick_dtype, timed
 from utils.plot import DATA, MODEL, show_images, use_style
-from utils.train import budget, budget_name, checkpoint, measured, record
+from utils.train import budget, budget_name, checkpoint, measured, progress, record
 from utils.widgets import explore
 
 use_style()
@@ -148,7 +148,7 @@ def train_siamese(*, push, steps, seed=0, watch=()):
     torch.manual_seed(seed)
     net, seen, energies = siamese_net().to(device), [], []
     opt, generator = torch.optim.Adam(net.parameters(), lr=2e-3), torch.Generator().manual_seed(seed)
-    for step in range(steps + 1):
+    for step in progress(range(steps + 1), stoppable=True):
         if step in watch:
             with torch.no_grad():
                 seen.append((step, net(x_test[:1000]).cpu()))
@@ -176,7 +176,7 @@ axes[0].set(xlabel="step", ylabel="mean energy $E$", yscale="log", title="Only p
 axes[0].legend(loc="upper right")
 first = pulled[0][1]
 reach = 1.05 * (first - first.mean(0)).abs().max().item()
-for ax, (step, z) in zip(axes[1:], pulled, strict=True):
+for ax, (step, z) in zip(axes[1:], pulled, strict=False):
     ax.scatter(*(z - z.mean(0)).T, c=test_labels[:1000], cmap="tab10", vmin=-0.5, vmax=9.5, s=3)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
     ax.set_title(f"step {step}: std {z.std(0).norm():.1g}")
@@ -280,7 +280,7 @@ for kept, style, name in ((0, "-", "same digit"), (1, "--", "different")):
     axes[1].plot(siamese_energy[:, kept], style, color=("C2", "C3")[kept], linewidth=1, label=name)
 axes[1].set(xlabel="step", ylabel="mean energy $E$", yscale="log", title="Pulled and pushed")
 axes[1].legend()
-for ax, (step, z) in zip(axes[2:], pushed, strict=True):
+for ax, (step, z) in zip(axes[2:], pushed, strict=False):
     dots = ax.scatter(*z.T, c=test_labels[:1000], cmap="tab10", vmin=-0.5, vmax=9.5, s=4)
     ax.set(title=f"step {step}", xticks=[], yticks=[], aspect="equal")
 fig.colorbar(dots, ax=axes[3], ticks=range(10))
@@ -435,7 +435,7 @@ def learn_bilinear(d, K, *, steps, seed, rho=0.9, batch_size=32, kept=None):
 toy_steps, toy_seeds = budget(smoke=10, cpu=200, gpu=200), budget(smoke=1, cpu=2, gpu=10)
 toy_K, toy_d = (1, 8, 64, 512), (8, 16, 32, 64, 128)
 success = {(K, d): np.mean([learn_bilinear(d, K, steps=toy_steps, seed=s) for s in range(toy_seeds)], 0)
-           for K, d in itertools.product(toy_K, toy_d)}
+           for K, d in progress(list(itertools.product(toy_K, toy_d)), unit="settings")}
 own_d = (32, 64, 128)
 own = {kept: [np.mean([learn_bilinear(d, 8, steps=toy_steps, seed=s, kept=kept)[0] for s in range(toy_seeds)])
               for d in own_d] for kept in (0.0, 0.8)}
@@ -926,7 +926,7 @@ def train_small(kind, *, steps, dim=32, batch_size=128, tau=0.2, seed=0):
     net, predict = net.to(device), predict.to(device)
     opt = torch.optim.Adam([*net.parameters(), *predict.parameters()], lr=2e-3)
     generator, log = torch.Generator().manual_seed(seed), []
-    for step in range(1, steps + 1):
+    for step in progress(range(1, steps + 1), stoppable=True):
         rows = torch.randint(len(x_train), (batch_size,), generator=generator).to(device)
         both = shifted(x_train[rows].repeat(2, 1, 1, 1), generator=generator)  # rows i and i + B are a pair
         z1, z2 = net(both).chunk(2)
@@ -1248,11 +1248,10 @@ def train_contrast(method, images, *, steps=None, seconds=None, batch_size=256, 
     optimizer = torch.optim.AdamW(method.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
     method.train()
     begun, losses, batches = time.process_time(), [], []
-    while True:
+    for _ in progress(range(steps) if seconds is None else itertools.count(), stoppable=True):
         used = len(losses) / steps if seconds is None else (time.process_time() - begun) / seconds
         if used >= 1:
-            method.eval()
-            return losses, time.process_time() - begun
+            break
         rise, fall = 10 * used + 0.01, 0.5 + 0.5 * math.cos(math.pi * (used - 0.1) / 0.9)
         for group in optimizer.param_groups:
             group["lr"] = lr * (min(1.0, rise) if used < 0.1 else fall)
@@ -1272,6 +1271,8 @@ def train_contrast(method, images, *, steps=None, seconds=None, batch_size=256, 
         losses.append(loss.item())
         if each:
             each(len(losses), used, losses[-1])
+    method.eval()
+    return losses, time.process_time() - begun
 
 
 def train_simclr(encoder, images, *, tau=0.2, view=augment, **how):
@@ -1287,7 +1288,8 @@ def features(encoder, images, *, cells=1):
     """
     was_training = encoder.training
     encoder.eval()
-    parts = (part.float() / 255 if part.dtype == torch.uint8 else part for part in images.split(500))
+    parts = (part.float() / 255 if part.dtype == torch.uint8 else part
+             for part in progress(images.split(500), unit="batches"))
     h = torch.cat([F.adaptive_avg_pool2d(encoder.maps(part), cells).flatten(1) for part in parts])
     encoder.train(was_training)
     return h
@@ -1337,12 +1339,12 @@ live_loss, live_seconds = train_simclr(live, x_train, steps=live_steps, batch_si
                                        each=ask)
 pixel_knn = 100 * knn(x_train[:voters], y_train[:voters], x_test[:judged], y_test[:judged])
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
-left.plot(range(1, live_steps + 1), live_loss, color=MODEL)
+left.plot(range(1, len(live_loss) + 1), live_loss, color=MODEL)
 left.axhline(math.log(2 * live_batch - 1), color="#555555", linestyle="--", linewidth=1)
 left.text(live_steps, math.log(2 * live_batch - 1), "$\\log(2B-1)$", ha="right", va="bottom")
 left.set(xlabel="step", ylabel="NT-Xent (nats)", title=f"Pairs of views, $B$ = {live_batch}",
          ylim=(None, math.log(2 * live_batch) + 0.35))
-right.plot(asked, live_knn, "o-", color=MODEL, label="$h$, live")
+right.plot(asked[: len(live_knn)], live_knn, "o-", color=MODEL, label="$h$, live")
 right.axhline(pixel_knn, color=DATA, linestyle="--", label="pixels")
 right.set(xlabel="step", ylabel="% right", title=f"20 nearest of {voters:,} vote")
 right.legend()
@@ -1588,7 +1590,8 @@ def explained(h, u, h_new, u_new, ridge=1e-2):
 
 def at_one_percent(h, h_new):
     """Mean and spread over the subsets of a linear probe's % right with 1 % of the labels."""
-    right = [100 * linear_probe(h[rows], given[rows], h_new, truth, scale_by=h) for rows in subsets]
+    right = [100 * linear_probe(h[rows], given[rows], h_new, truth, scale_by=h)
+             for rows in progress(subsets, unit="subsets")]
     return np.mean(right), np.std(right)
 
 
@@ -1603,14 +1606,15 @@ readings = {"untrained $h$": [features(untrained, images) for images in asked_vi
 readings["trained $h$"] = [features(simclr, images) for images in asked_views]
 seen, new = (
     {name: features(net, images) for name, net in (("random", untrained), ("SimCLR", simclr))}
-    for images in (x_train[:n_seen], x_test[:n_judged])
+    for images in progress((x_train[:n_seen], x_test[:n_judged]), unit="sets of images")
 )
 with torch.no_grad():
     readings["trained $z$"] = [simclr.project(h) for h in readings["trained $h$"]]
     z_seen, z_new = simclr.project(seen["SimCLR"]), simclr.project(new["SimCLR"])
 r2 = {name: explained(h, answers[0], h_new, answers[1]).cpu() for name, (h, h_new) in readings.items()}
 spaces = ((seen["random"], new["random"]), (seen["SimCLR"], new["SimCLR"]), (z_seen, z_new))
-classes = {name: at_one_percent(*space) for name, space in zip(readings, spaces, strict=True)}
+classes = {name: at_one_percent(*space) for name, space in progress(list(zip(readings, spaces, strict=True)),
+                                                                    unit="features")}
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), width_ratios=(1.9, 1))
 with_all = [100 - measured(f"12-table-{key}-100")["ours"] for key in ("random", "simclr", "simclr-z")]
 for place, (name, color) in enumerate(zip(readings, ("#999999", MODEL, "C2"), strict=True)):
@@ -1762,7 +1766,7 @@ print(
 moco_batch, moco_K = budget(smoke=32, cpu=64, gpu=256), budget(smoke=128, cpu=1_536, gpu=16_384)
 moco_steps, filled = 3 * (moco_K // moco_batch) // 2, moco_K // moco_batch
 stale, moco_losses = {}, {}
-for m in (0.0, 0.9, 0.99, 0.999):
+for m in progress((0.0, 0.9, 0.99, 0.999), unit="momenta"):
     torch.manual_seed(2)
     moco = MoCo(copy.deepcopy(simclr), K=moco_K, m=m, keep=True).to(device)
 
@@ -1776,7 +1780,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
 for i, m in enumerate(stale):
     line_of_m = {"color": f"C{i}", "linestyle": "--" if m > 0.99 else "-"}
     left.plot(stale[m], **line_of_m, label=f"$m$ = {m}")
-    right.plot(range(1, moco_steps + 1), moco_losses[m], **line_of_m, linewidth=1.2)
+    right.plot(range(1, len(moco_losses[m]) + 1), moco_losses[m], **line_of_m, linewidth=1.2)
 left.set(xlabel="age of the key (steps)", ylabel="cosine with the key of now", title="Staleness, eq. (31)")
 left.legend()
 right.axhline(math.log(moco_K), color="#555555", linestyle="--", linewidth=1)
@@ -2004,7 +2008,7 @@ def fine_tune(encoder, x, y, *, steps=60, batch_size=100, lr=3e-4, head_lr=1e-3,
         [{"params": net.encoder.parameters(), "lr": lr}, {"params": net.head.parameters(), "lr": head_lr}]
     )
     start = [group["lr"] for group in optimizer.param_groups]
-    for step in range(steps):
+    for step in progress(range(steps), stoppable=True):
         for group, first in zip(optimizer.param_groups, start, strict=True):
             group["lr"] = first * min(1.0, (step + 1) / 20) * (1 - step / steps)
         rows = torch.randint(len(y), (batch_size,), generator=generator)
@@ -2027,7 +2031,7 @@ def accuracy(net, images, y):
 
 moco = Encoder().to(device)
 moco_facts = checkpoint("12_moco", moco)
-for name, net in {"MoCo": moco.eval(), "PIRL": pirl.encoder}.items():
+for name, net in progress({"MoCo": moco.eval(), "PIRL": pirl.encoder}.items(), unit="encoders"):
     seen[name], new[name] = features(net, x_train[:n_seen]), features(net, x_test[:n_judged])
 rows = subsets[0]
 probe = linear_probe(seen["SimCLR"][rows], given[rows], new["SimCLR"], truth, scale_by=seen["SimCLR"])
@@ -2062,7 +2066,7 @@ seen |= {"pixels": x_train[:n_seen].flatten(1), "random, 3x3 cells": features(un
 new |= {"pixels": x_test[:n_judged].flatten(1), "random, 3x3 cells": features(untrained, x_test[:n_judged], cells=3)}
 one_percent, neighbours, stored = {}, {}, {}
 print(f"{'% right on ' + where:34} {'1 % (here)':>14} {'1 %':>12} {'10 %':>12} {'100 %':>7} {'20-NN (here)':>13}")
-for name in FEATURES:
+for name in progress(FEATURES, unit="features"):
     done = {"random": "untrained $h$", "SimCLR": "trained $h$"}.get(name)  # section 8 has computed these
     one_percent[name] = classes[done] if done else at_one_percent(seen[name], new[name])
     neighbours[name] = 100 * knn(seen[name], given, new[name], truth)
@@ -2119,7 +2123,7 @@ record(neighbours_simclr=neighbours["SimCLR"], unit="% right, 20 nearest neighbo
 # %%
 n_sphere = budget(smoke=300, cpu=1_000, gpu=2_000)
 trained = {"SimCLR": simclr, "MoCo": moco, "PIRL": pirl.encoder}
-places = {name: on_sphere(net, x_test[:n_sphere]) for name, net in trained.items()}
+places = {name: on_sphere(net, x_test[:n_sphere]) for name, net in progress(trained.items(), unit="encoders")}
 at_random = uniformity(torch.randn(n_sphere, 64, generator=seeded(6))).item()
 fig, ax = plt.subplots(figsize=(6.5, 4))
 path = zip(*sphere_path, strict=True)
@@ -2190,7 +2194,7 @@ explore(retrieve, digit=(0, 9), which=(0, min(len(rows) for rows in of_class.val
 # %%
 sizes = budget(smoke=(16, 32, 64), cpu=(32, 128, 512), gpu=(128, 512, 2_048, 8_192))
 milliseconds = {"encoder, both views": [], "NT-Xent": []}
-for size in sizes:
+for size in progress(sizes, unit="sizes"):
     x_double = x_train[torch.arange(2 * size) % len(x_train)]
     z_pair = torch.randn(2 * size, 64, device=device, requires_grad=True)
     with torch.autocast(device.type, dtype=half(device), enabled=half(device) != torch.float32):

@@ -154,9 +154,60 @@ def test_a_photograph_keeps_all_its_colours():
     assert Image.open(io.BytesIO(png(figure))).mode != "P"
 
 
-def test_the_text_for_those_who_hear_a_picture_is_its_titles():
-    figure, axes = plt.subplots(1, 2)
-    axes[0].set_title("left\npicture")
+def test_the_text_for_those_who_hear_a_picture_has_titles_axes_images_and_legends():
+    figure, axes = plt.subplots(1, 3)
+    axes[0].set(title="left\npicture", xlabel="step", ylabel="loss, in nats")
+    axes[0].plot([1, 2], label="train")
+    axes[0].plot([2, 3], label="test")
+    axes[0].legend()
     axes[1].set_title("at the edge", loc="left")
+    show_images(np.zeros((6, 4, 4)), columns=3, ax=axes[2])
     figure.suptitle("both")
-    assert alt_text(figure) == "both; left picture; at the edge"
+    said = "both; left picture: loss, in nats over step, (train, test); at the edge; 6 images in 2 rows"
+    assert alt_text(figure) == said
+
+
+def test_what_many_axes_share_is_said_once():
+    figure, axes = plt.subplots(2, 2)
+    for ax in axes.flat:
+        ax.set(xlabel="value", ylabel="probability")
+    assert alt_text(figure) == "probability over value"
+
+
+def test_a_picture_without_any_name_still_has_a_text():
+    assert alt_text(show_images(np.zeros((20, 4, 4)), columns=20).figure) == "20 images in 1 row"
+    figure, (ax, colours) = plt.subplots(1, 2)
+    assert alt_text(figure) == "picture with 2 panels"
+    ax.text(0, 0, "burglary")
+    ax.text(0, 1, "alarm")
+    assert alt_text(figure) == "drawing with the words burglary; alarm"
+    figure.colorbar(ax.imshow(np.eye(2)), cax=colours, label="nats")
+    assert alt_text(figure) == "colour is nats"
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        (r"$\lambda_{\max}$", "lambda_max"),
+        (r"error at $10^{-3}$, $n \times n$", "error at 10^-3, n x n"),
+        (r"$\mathrm{KL}(q\,\|\,p) \leq \frac{1}{2}$", "KL(q | p) ≤ 1/2"),
+        (r"$\hat\mu$ in $\mathcal{L}_\text{test}$", "hat mu in L_test"),
+    ],
+)
+def test_formulas_are_read_as_plain_text(label, said):
+    figure, ax = plt.subplots()
+    ax.set_title(label)
+    assert alt_text(figure) == said
+
+
+def test_a_text_that_would_be_too_long_loses_legends_then_axes_then_its_end():
+    figure, ax = plt.subplots()
+    ax.set(title="title", xlabel="step", ylabel="loss")
+    ax.plot([1], label="curve " * 50)
+    ax.legend()
+    assert alt_text(figure) == "title: loss over step"
+    ax.set(xlabel="step " * 60)
+    assert alt_text(figure) == "title"
+    ax.set(title="word " * 100)
+    assert len(alt_text(figure)) <= 250
+    assert alt_text(figure).endswith("word…")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from utils import train
-from utils.train import RECORD, History, budget, budget_name, fit, record
+from utils.train import RECORD, History, budget, budget_name, fit, progress, record
 
 
 @pytest.fixture(autouse=True)
@@ -274,6 +274,43 @@ def test_a_wrong_argument_is_quoted(change, error, says):
         fit(args.pop("loss_fn"), args.pop("params"), args.pop("data"), **args)
 
 
+# ---------------------------------------------------------------- progress
+
+
+def test_progress_goes_through_anything_and_says_nothing_of_a_short_loop(capfd):
+    assert list(progress([3, 1, 2])) == [3, 1, 2]
+    assert dict(progress({"a": 1}.items())) == {"a": 1}
+    assert list(progress(x * x for x in range(3))) == [0, 1, 4]  # of no known length
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_shows_a_bar_in_a_terminal_and_clears_it(monkeypatch, capfd):
+    monkeypatch.setattr(train, "SHOW_AFTER", 0)
+    assert list(progress(range(3), unit="files", label="reading")) == [0, 1, 2]
+    out, err = capfd.readouterr()
+    assert "reading:" in err
+    assert err.split("\r")[-1].strip() == ""
+    assert out == ""
+
+
+def test_a_bar_is_free_again_after_a_loop_that_was_left():
+    for _ in progress(range(3)):
+        break
+    with pytest.raises(ZeroDivisionError):
+        [1 // x for x in progress(range(3))]
+    assert train._Bar.outermost is None
+
+
+def test_out_of_a_notebook_an_interrupt_is_never_swallowed():
+    seen = []
+    with pytest.raises(KeyboardInterrupt):  # or make checkpoints would store what was half trained
+        for x in progress(range(9), stoppable=True):
+            seen.append(x)
+            if x == 2:
+                signal.raise_signal(signal.SIGINT)
+    assert seen == [0, 1, 2]
+
+
 # ---------------------------------------------------------------- trained or measured before
 
 
@@ -363,6 +400,13 @@ record(nll=history.loss[-1], unit="nats/<pixel>", source="us & them")
 import sys
 "matplotlib.pyplot" in sys.modules
 """,
+    """
+from utils.train import progress
+for run in progress(range(2), unit="runs", label="two"):
+    fit(loss_fn, w, x, steps=20)
+    for _ in progress(range(3)):
+        time.sleep(0.01)
+""",
 ]
 
 
@@ -397,6 +441,11 @@ def test_a_short_run_leaves_nothing(outputs):
     assert outputs[3] == []
 
 
+def test_of_loops_within_a_loop_only_the_outermost_has_a_line(outputs):
+    [output] = outputs[5]
+    assert output.data["text/plain"].startswith("two: 2 runs in ")
+
+
 def test_a_record_is_published_as_data_and_as_a_row(outputs):
     shown, pyplot = outputs[4]
     row = dict(shown.data[RECORD])
@@ -426,3 +475,69 @@ def test_a_live_curve_is_not_redrawn_more_often_than_eyes_can_follow(monkeypatch
     curve.close(history)
     assert 2 <= len(shown) <= 4
     assert shown[-1]["text/plain"] == "loss 0.001 nats at step 1,000 of 1,000"
+
+
+# ---------------------------------------------------------------- interrupted in a notebook
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    """A kernel with CELLS[0] done: run(code, stop=True) interrupts it once something is shown; (status, outputs)."""
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3")
+
+    def run(code, *, stop=False):
+        shown, waiting = [], stop
+
+        def hook(message):
+            nonlocal waiting
+            kind, content = message["msg_type"], message["content"]
+            if kind in ("display_data", "update_display_data"):
+                shown.append(content["data"]["text/plain"])
+            elif kind in ("stream", "execute_result"):
+                shown.append(content.get("text") or content["data"]["text/plain"])
+            if waiting and shown:
+                waiting = False
+                manager.interrupt_kernel()
+
+        reply = client.execute_interactive(code, output_hook=hook, timeout=60, allow_stdin=False)
+        return reply["content"].get("ename") or reply["content"]["status"], shown
+
+    run(CELLS[0] + "\nfrom utils.train import progress")
+    yield run
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def test_the_stop_button_ends_a_stoppable_loop_after_a_whole_step(kernel):
+    loop = """
+begun = ended = 0
+for _ in progress(range(9_000), unit="batches", stoppable=True):
+    begun += 1
+    time.sleep(0.01)
+    ended += 1
+"""
+    status, shown = kernel(loop, stop=True)
+    assert status == "ok"
+    assert shown[-1].endswith(", interrupted")
+    assert " of 9,000 batches in " in shown[-1]
+    status, shown = kernel("(begun == ended, 0 < begun < 9_000)")
+    assert shown == ["(True, True)"]
+
+
+def test_the_stop_button_stops_every_other_loop_and_with_it_the_cell(kernel):
+    status, _ = kernel("for _ in progress(range(9_000)):\n    time.sleep(0.01)", stop=True)
+    assert status == "KeyboardInterrupt"
+    assert kernel("list(progress(range(3)))") == ("ok", ["[0, 1, 2]"])
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_the_stop_button_ends_fit_and_running_the_cell_again_goes_on(kernel, live):
+    cell = f"history = fit(loss_fn, w, x, steps=STEPS, live={live})\nhistory.interrupted, len(history.loss) < STEPS"
+    status, shown = kernel("w.data.fill_(3.0)\n" + cell.replace("STEPS", "9_000"), stop=True)
+    assert status == "ok"
+    assert shown[-1] == "(True, True)"
+    status, shown = kernel("before = history.loss\n" + cell.replace("STEPS", "20"))
+    assert shown[-1] == "(False, False)"
+    assert kernel("history.loss[0] < before[0]")[1] == ["True"]

@@ -15,11 +15,13 @@
 # **Needs** lecture NN. No GPU. About FILL IN minutes, 1 task, 2 points.
 #
 # **How it works.** Replace the line `raise NotImplementedError(...)` of a task, run the cell, then run the check below
-# it: its badge shows pass or fail for each value, the shape and a hint. The grade is computed later in the same way with
-# *other* inputs.
+# it: its badge shows pass or fail for each value, the shape and a hint. The grade is computed later in the same way
+# with *other* inputs.
 
 # %%
 import torch
+
+points = torch.randn(200, 2, generator=torch.Generator().manual_seed(0)) + torch.tensor([1.0, 0.5])
 
 # %% [markdown]
 # ## 1 Centre the data
@@ -59,4 +61,7 @@ y = centre(x)
 check(result_and_argument=x + y, hint="Right above, wrong here: is x changed in place?")
 
 # %% [markdown]
-# **Look.** FILL IN: a picture of what the task made, and one sentence that reads it.
+# **Look.** FILL IN: show what the task made, and read it in one sentence.
+
+# %%
+print("mean before:", points.mean(0), "after:", centre(points).mean(0))

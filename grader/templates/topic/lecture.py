@@ -9,8 +9,8 @@
 # %% [markdown]
 # # NN TITLE
 #
-# **The question.** FILL IN: one paragraph that ends in the question of this lecture. The skeleton asks a small one: which
-# single number stands best for many?
+# **The question.** FILL IN: one paragraph that ends in the question of this lecture. The skeleton asks a small one:
+# which place stands best for many points?
 #
 # **After this lecture you can** FILL IN: three outcomes.
 #
@@ -65,7 +65,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# FILL IN: a sentence that reads the figure. **Play** with one thing: how far the mean of few points is from that of many.
+# FILL IN: a sentence that reads the figure. **Play** with one thing: how far the mean of few points is from that of
+# many.
 
 # %%
 def few(points=20):
@@ -73,7 +74,8 @@ def few(points=20):
     fig, ax = plt.subplots(figsize=(5, 4))
     ax.scatter(*x[:points].T, s=8, color=DATA, label=f"{points} points")
     ax.scatter(*some, s=80, color=MODEL, marker="x", label="their mean")
-    ax.set(xlim=(-3, 5), ylim=(-3, 4), title=f"{(some - c).norm():.2f} from the mean of all")
+    ax.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-3, 5), ylim=(-3, 4))
+    ax.set_title(f"{(some - c).norm():.2f} from the mean of all")
     ax.legend()
     return fig
 
