@@ -31,17 +31,21 @@ def outputs_of(stem):
     return found
 
 
-def build(stems, say=print):
-    """Build all notebooks of the topics and what is derived from them. CourseError names source file and line."""
+def build(stems, say=print, run=None):
+    """Build all notebooks of the topics and what is derived from them. CourseError names source file and line.
+
+    run: (notebook, source, path) -> the notebook with its outputs; `execute` if None.
+    """
+    run = run or execute
     for stem in stems:
         for kind, source, path, executed in outputs_of(stem):
             notebook = assemble(source, kind)
             say(f"{path.relative_to(ROOT)}{' ...' if executed else ''}")
             if executed:
-                notebook = execute(notebook, source, path)
+                notebook = run(notebook, source, path)
             if kind == "solutions":  # now that the expectations are known: run again, and every check has to pass
                 _write(expected_path(stem), expected_text(notebook))
-                notebook = execute(assemble(source, kind), source, path)
+                notebook = run(assemble(source, kind), source, path)
                 _must_pass(notebook, source)
             _write(path, dump(notebook))
         for path, text in answers.sample_class(stem).items():
@@ -319,12 +323,41 @@ def _cleared(cell):
     return {"outputs": [], "execution_count": None} if cell.cell_type == "code" else {}
 
 
-def stamp(repo):
-    """Write OWNER/NAME into pyproject.toml, from where badges and set-up cells take it."""
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", repo):
-        raise CourseError(f"--repo must be OWNER/NAME as on GitHub, got {repo!r}")
+def restamp(repo, branch, say=print):
+    """Name another repository or branch in all that is built, and run nothing. Returns the topics that were not
+    current before: they are as they were, and have to be built."""
+    current = [stem for stem in topics() if not any(stale_notebook(*built) for built in outputs_of(stem))]
+    _stamp(repo, branch)
+    build(current, say, run=_as_it_ran)
+    return [stem for stem in topics() if stem not in current]
+
+
+def _as_it_ran(notebook, source, path):
+    """The notebook with the outputs of the built one at `path`, whose cells are the same but for what is stamped."""
+    for cell, ran in zip(notebook.cells, nbformat.read(path, as_version=4).cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
+    return notebook
+
+
+STAMPED = {
+    "repo": (r"[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}", "OWNER/NAME as on GitHub"),
+    "branch": (r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,99}", "the name of a branch"),
+}
+
+
+def _stamp(repo, branch):
+    """Write them into pyproject.toml, from where links and set-up cells take them; None leaves one as it is."""
     path = ROOT / "pyproject.toml"
-    text, n = re.subn(r'(?m)^repo = ".*"$', f'repo = "{repo}"', path.read_text(encoding="utf-8"))
-    if n != 1:
-        raise CourseError('pyproject.toml must have one line repo = "..." under [tool.course]')
+    text = path.read_text(encoding="utf-8")
+    for name, value in {"repo": repo, "branch": branch}.items():
+        if value is None:
+            continue
+        form, told = STAMPED[name]
+        if not re.fullmatch(form, value):
+            raise CourseError(f"--{name} must be {told}, got {value!r}")
+        text, n = re.subn(rf'(?m)^{name} = ".*"$', f'{name} = "{value}"', text)
+        if n != 1:
+            raise CourseError(f'pyproject.toml must have one line {name} = "..." under [tool.course]')
     path.write_text(text, encoding="utf-8")
+    settings.cache_clear()

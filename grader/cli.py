@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from grader.course import CourseError, find_topic, settings, topics
+from grader.course import CourseError, find_topic, topics
 
 DB = "sqlite:///PATH or postgresql://... (default: gradebook.db in the folder of the reports)"
 FROM = "folder of a `grade run --out DIR`: its gradebook, its reports (default: grades/NN_topic)"
@@ -33,9 +33,8 @@ def _parser():
     build = commands.add_parser("build", help="source/ -> lectures/, labs/, solutions/, samples/, README.md")
     build.add_argument("topics", nargs="*", metavar="NN", help="topics to build; all when none is named")
     build.add_argument("--check", action="store_true", help="build nothing; exit 1 where something is stale")
-    build.add_argument(
-        "--repo", metavar="OWNER/NAME", help="stamp another repository into badges and set-up cells first"
-    )
+    build.add_argument("--repo", metavar="OWNER/NAME", help="name another repository in links and set-up cells")
+    build.add_argument("--branch", metavar="NAME", help="and another branch; built notebooks keep their outputs")
     build.set_defaults(run=_build)
 
     release = commands.add_parser("release", help="the students' folder: no solutions, no sources, no tests")
@@ -165,9 +164,9 @@ def _seconds(text):
 def _build(options):
     from grader import build
 
-    if options.repo and not options.check:
-        build.stamp(options.repo)
-        settings.cache_clear()
+    def say(line):
+        print(line, flush=True)
+
     stems = sorted({find_topic(wanted) for wanted in options.topics}) or topics()
     if options.check:
         problems = build.stale(stems)
@@ -175,7 +174,10 @@ def _build(options):
             print(problem)
         print(f"{len(problems)} stale: run `make notebooks`" if problems else f"all of {len(stems)} topics up to date")
         return 1 if problems else 0
-    build.build(stems, say=lambda line: print(line, flush=True))
+    if options.repo or options.branch:
+        left = build.restamp(options.repo, options.branch, say)
+        stems = [stem for stem in stems if options.topics or stem in left]
+    build.build(stems, say)
     return 0
 
 

@@ -110,7 +110,7 @@ class Master:
 
 def _code_cells(path):
     if not path.is_file():
-        raise CourseError(f"there is no {path.relative_to(ROOT)}: run `grade build {path.stem}`")
+        raise CourseError(f"there is no {path.relative_to(ROOT)}: `grade build {path.stem}` makes it in the full course")
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 

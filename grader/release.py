@@ -22,7 +22,6 @@ FILES = (
     "bench/results.json",  # lectures quote it
     "constraints.txt",
     "environment.yml",
-    "postBuild",  # Binder runs it
     "pyproject.toml",
 )
 FOLDERS = (".devcontainer", "grader", "utils")

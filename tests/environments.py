@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from contextlib import contextmanager
@@ -118,9 +119,9 @@ def copy_of_the_working_tree(folder):
     return folder
 
 
-def published(work, bare):
-    """Make the course in the folder `work` a bare repository; `github` has the environment that git finds it with."""
-    git("init", "-q", "-b", "main", cwd=work)
+def published(work, bare, branch="main"):
+    """Make the course in the folder `work` a bare repository, as GitHub has it."""
+    git("init", "-q", "-b", branch, cwd=work)
     git("add", "-f", ".", cwd=work)
     git("commit", "-qm", "as it is", cwd=work)
     git("clone", "-q", "--bare", str(work), str(bare), cwd=work)
@@ -193,23 +194,22 @@ def faults(notebook):
 
 
 def main(name, *numbers):
-    import tempfile
-
-    from grader.course import CourseError
+    from grader.course import CourseError, settings
 
     made, failed = environment(name), 0
     with tempfile.TemporaryDirectory() as scratch:
         scratch = Path(scratch)
-        bare = published(copy_of_the_working_tree(scratch / "work"), scratch / "course.git")
+        bare = published(copy_of_the_working_tree(scratch / "work"), scratch / "course.git", settings().branch)
         print(f"{'notebook':40} {'result':8} seconds", flush=True)
         for source, kind in notebooks():
             if numbers and source.stem.split("_")[0] not in numbers:
                 continue
             folder, start = scratch / kind / source.stem, time.perf_counter()
             try:
-                run = on_colab(made, folder, bare, source, kind) if name == "colab" else in_the_repository(
-                    made, folder, source, kind)
-                problems = faults(run)
+                if name == "colab":
+                    problems = faults(on_colab(made, folder, bare, source, kind))
+                else:
+                    problems = faults(in_the_repository(made, folder, source, kind))
             except CourseError as error:
                 problems = [str(error)]
             taken = time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""A page of the documentation as its reader follows it: what it says to write is written, what it says to run is run."""
+"""A page of the documentation as its reader follows it: files are written, commands are run in a shell."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from conftest import ROOT
 
 def blocks(text):
     """The fenced blocks of a page: [(what stands behind the opening fence, the text inside)]."""
-    found = re.findall(r"^( *)```(.*)\n(.*?)^\1```$", text, re.M | re.S)
+    found = re.findall(r"^( *)```([^\n]*)\n(.*?)^\1```$", text, re.M | re.S)
     return [(about.strip(), textwrap.dedent(body)) for _, about, body in found]
 
 
 def copy_of(names, folder):
-    """Copies of the course's files and folders `names`, and a `.venv` for them that `make` has nothing to install in."""
+    """Copies of the course's files and folders `names`, with a `.venv` that `make` has nothing to install in."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / name).is_dir():

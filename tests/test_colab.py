@@ -26,7 +26,7 @@ def bare(once):
     """What GitHub would have of the course if it were pushed as it is, as a bare repository."""
 
     def make(folder):
-        published(copy_of_the_working_tree(folder / "work"), folder / "course.git")
+        published(copy_of_the_working_tree(folder / "work"), folder / "course.git", settings().branch)
 
     return once("github", make) / "course.git"
 

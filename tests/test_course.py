@@ -1,5 +1,6 @@
 """The project's own files: what is installed, how it is set up, what the README says."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,7 +9,10 @@ import tomllib
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, grade
+from packaging.specifiers import Specifier
+
+from grader.course import topics
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WANTED = PROJECT["dependencies"] + [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
@@ -25,7 +29,8 @@ def test_environment_yml_installs_the_same_set_as_pyproject():
     assert "-e ." in pip
     assert "-c constraints.txt" in pip
     (python,) = [item for item in environment["dependencies"] if str(item).startswith("python")]
-    assert python == f"python{PROJECT['requires-python']}"
+    version = re.fullmatch(r"python=(3\.\d+)", python)[1]  # Binder reads no other form, and would take its own default
+    assert Specifier(PROJECT["requires-python"]).contains(version)
 
 
 def test_dependencies_have_floors_and_no_ceilings_and_the_constraints_pin_each():
@@ -94,3 +99,59 @@ def test_shipped_data_have_their_notices():
         assert path.relative_to(ROOT).as_posix() in notice
     assert "Attribution 4.0 International" in (ROOT / "LICENSE-text").read_text()
     assert "MIT License" in (ROOT / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize("stem", topics())
+def test_nothing_is_left_to_fill_in(stem):
+    files = [*ROOT.glob(f"source/*/{stem}.py"), *ROOT.glob(f"tests/answers/{stem}/*"), *ROOT.glob(f"bench/{stem}.py")]
+    left = [
+        f"{path.relative_to(ROOT)}:{number}: {line[line.index('FILL IN') :]}"
+        for path in files
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if "FILL IN" in line
+    ]
+    assert left == [], "\n".join(left)
+
+
+def commands(workflow):
+    """The lines that the steps of a workflow run."""
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            yield from step.get("run", "").splitlines()
+
+
+@pytest.fixture(scope="module")
+def workflow():
+    return yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+
+
+def test_the_workflow_runs_what_the_readme_says(workflow):
+    lines = list(commands(workflow))
+    assert {".ci/run", "make lint", "make site"} <= set(lines)
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_every_command_of_the_workflow_and_the_devcontainer_is_there(workflow):
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    text = "\n".join([*commands(workflow), container["postCreateCommand"]])
+    targets, subcommands = set(re.findall(r"\bmake (\S+)", text)), set(re.findall(r"bin/grade (\w+)", text))
+    assert {"site", ".venv/.ready"} <= targets
+    for target in targets:
+        make(target)
+    assert {"moved", "release", "start"} <= subcommands
+    assert subcommands <= set(re.findall(r"^    (\w+) ", grade("--help", check=0).stdout, re.M))
+
+
+def test_actions_are_pinned_to_a_major_version(workflow):
+    used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+    assert used
+    assert [name for name in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", name)] == []
+
+
+def test_workflow_binder_and_devcontainer_use_a_python_that_the_course_supports(workflow):
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    images = [container["image"], *(j["container"]["image"] for j in workflow["jobs"].values() if "container" in j)]
+    versions = [re.search(r"python:(3\.\d+)", image)[1] for image in images]
+    assert "3.11" in versions, "the oldest that pyproject.toml promises is what the pinned run has"
+    assert all(Specifier(PROJECT["requires-python"]).contains(version) for version in versions)
+    assert container["forwardPorts"] == [8888]

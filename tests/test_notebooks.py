@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -12,7 +14,7 @@ from conftest import ROOT, grade
 
 from grader.build import execute
 from grader.course import topics
-from grader.source import assemble
+from grader.source import assemble, read_source, without_solution
 
 SOURCES = sorted((ROOT / "source").glob("*/*.py"))
 BUILT = sorted(path for kind in ("lectures", "labs", "solutions") for path in (ROOT / kind).glob("*.ipynb"))
@@ -47,7 +49,7 @@ def test_every_equation_has_its_mark_in_the_code(path):
     cells = [(cell.cell_type, cell.source) for cell in assemble(path, "lectures").cells]
     tags = [tag for kind, text in cells if kind == "markdown" for tag in re.findall(r"\\tag\{(\d+)\}", text)]
     marks = {mark for kind, text in cells if kind == "code" for mark in re.findall(r"# \((\d+)\)", text)}
-    assert len(tags) >= 10
+    assert len(tags) >= 10, f"{len(tags)} numbered equations, a lecture has at least 10"
     assert tags == [str(n) for n in range(1, len(tags) + 1)], "equations are numbered in order, each once"
     assert set(tags) == marks
 
@@ -58,9 +60,11 @@ def test_a_lecture_has_the_rhythm_of_the_style_guide(path):
     assert all(kinds[n : n + 3] != ["code"] * 3 for n in range(len(kinds))), "three code cells in a row"
     built = read(ROOT / "lectures" / path.with_suffix(".ipynb").name)
     outputs = [output for cell in built.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 8
-    assert sum("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs) >= 3
-    assert sum("application/vnd.course.record+json" in output.get("data", {}) for output in outputs) >= 3
+    least = {"figures": ("image/png", 8), "widgets": ("application/vnd.jupyter.widget-view+json", 3)}
+    least["records"] = ("application/vnd.course.record+json", 3)
+    for what, (mime, n) in least.items():
+        there = sum(mime in output.get("data", {}) for output in outputs)
+        assert there >= n, f"{there} {what}, a lecture has at least {n}"
 
 
 @pytest.mark.parametrize("path", BUILT, **ids)
@@ -87,12 +91,45 @@ def test_no_line_of_the_solution_stands_in_the_lab(path):
 
 
 @pytest.mark.parametrize("path", LABS, **ids)
-def test_a_lab_runs_to_its_first_gap(path, tmp_path):
-    notebook = assemble(path, "labs")
-    first = next(cell for cell in notebook.cells if cell.metadata.get("course", {}).get("role") == "check")
-    with pytest.raises(Exception, match="NotImplementedError") as problem:
-        execute(notebook, path, ROOT / "labs" / path.name)
-    assert f"(cell {first.id})" in str(problem.value)
+def test_an_untouched_lab_runs_to_its_end_and_every_check_names_a_task_that_is_not_done(path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    notebook = execute(assemble(path, "labs"), path, ROOT / "labs" / path.name)  # it stops at errors, but for the tag
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source)
+    checks = [cell for cell in notebook.cells if cell.metadata.get("course", {}).get("role") == "check"]
+    for cell in checks:
+        shown = [output.data["text/plain"] for output in cell.outputs if output.output_type == "display_data"]
+        facts = cell.metadata.course
+        assert shown, cell.id
+        said, points = shown[-1].split("\n")
+        own = f"not done yet: task {facts.task}"
+        assert said == own or re.fullmatch(r"this check needs task \w+, which is not done", said), said
+        assert points.startswith(f"{facts.check}: 0 of {facts.points:g} points · 0 of ")
+    own = {
+        cell.metadata.course.task for cell in checks if "\nnot done yet" in f"\n{cell.outputs[-1].data['text/plain']}"
+    }
+    assert own == {cell.metadata.course.task for cell in checks}, "a task that no check of it calls first"
+
+
+@pytest.mark.parametrize("path", LABS, **ids)
+def test_run_all_goes_on_past_a_gap_in_labs_and_nowhere_else(path):
+    def tags(kind):
+        cells = [cell for cell in assemble(path, kind).cells if cell.cell_type == "code"]
+        return {cell.id: cell.metadata.get("tags", []) for cell in cells}
+
+    assert {"setup", "open-lab"} == {i for i, tag in tags("labs").items() if tag != ["raises-exception"]}
+    assert not any(tags("solutions").values())
+
+
+@pytest.mark.parametrize("path", LABS, **ids)
+def test_every_task_has_hints_that_are_folded_and_come_in_steps(path):
+    cells, _ = read_source(path)
+    for at, cell in enumerate(cells):
+        if "task" in cell.options:
+            start = max(n for n in range(at) if cells[n].kind == "code")  # the task's text is what stands between
+            text = "\n".join(before.text for before in cells[start:at] if before.kind == "markdown")
+            steps = re.findall(r"^<details><summary>Hint (\d): \S.*</summary>\n\n(?!</details>)", text, re.M)
+            assert steps == [str(n) for n in range(1, len(steps) + 1)], cell.options["task"]
+            assert 1 <= len(steps) == text.count("<details") == len(re.findall(r"\n\n</details>$", text, re.M))
 
 
 @pytest.mark.parametrize("path", LECTURES, **ids)
@@ -101,6 +138,52 @@ def test_a_lecture_runs_from_top_to_bottom_in_the_smoke_budget(path, monkeypatch
     monkeypatch.setenv("COURSE_BUDGET", "smoke")
     notebook = execute(assemble(path, "lectures"), path, ROOT / "lectures" / path.name)
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code" and cell.source)
+
+
+@cache
+def written(path, kind):
+    """The Markdown of a notebook as its source gives it now."""
+    return "\n\n".join(cell.source for cell in assemble(path, kind).cells if cell.cell_type == "markdown")
+
+
+def title_links(path, kind):
+    """{text: target} of the one line of links under a notebook's title."""
+    title, _, line, *_ = written(path, kind).split("\n")
+    assert title.startswith("# ")
+    return dict(re.findall(r"\[([^\]]+)\]\((\S+?)\)", line))
+
+
+@pytest.mark.parametrize("path", LABS, **ids)
+def test_lecture_lab_and_solution_lead_to_one_another(path):
+    stem, lecture = path.stem, ROOT / "source" / "lectures" / path.name
+    of = {"lectures": title_links(lecture, "lectures"), "labs": title_links(path, "labs")}
+    of["solutions"] = title_links(path, "solutions")
+    assert [kind for kind in of if not of[kind]["Open in Colab"].endswith(f"/{kind}/{stem}.ipynb")] == []
+    assert of["lectures"]["Lab"] == of["solutions"]["Lab"] == f"../labs/{stem}.ipynb"
+    assert of["labs"]["Lecture"] == of["solutions"]["Lecture"] == f"../lectures/{stem}.ipynb"
+    assert of["labs"]["Solution"] == f"../solutions/{stem}.ipynb"
+    assert of["lectures"]["Glossary"] == "../GLOSSARY.md"
+
+
+def test_the_lectures_are_a_chain():
+    chain = [{**title_links(path, "lectures"), "": path.with_suffix(".ipynb").name} for path in LECTURES]
+    assert [found.get("Next lecture") for found in chain] == [*(found[""] for found in chain[1:]), None]
+    assert [found.get("Previous lecture") for found in chain] == [None, *(found[""] for found in chain[:-1])]
+
+
+@pytest.mark.parametrize("path", LABS, **ids)
+def test_the_link_to_the_solution_can_be_taken_out_of_a_lab(path):
+    text = assemble(path, "labs").cells[0].source
+    without = without_solution(text, path.stem)
+    assert "solutions/" in text
+    assert "solutions/" not in without
+    assert without.split("\n")[2] == text.split("\n")[2].split(" · [Solution]")[0]
+    assert without.split("\n")[3:] == text.split("\n")[3:]
+
+
+@pytest.mark.parametrize("path", SOURCES, **ids)
+def test_a_notebook_shows_no_picture_from_the_network(path):
+    assert not re.search(r"!\[[^\]]*\]\(\w+:|<img[^>]+src=.\w+:", written(path, path.parent.name))
 
 
 def links(path):
@@ -114,7 +197,10 @@ def links(path):
     return [(name, target) for name, target in found if not re.match(r"[a-z]+:", target)]
 
 
-@pytest.mark.parametrize("path", [*BUILT, *sorted(ROOT.glob("*.md"))], **ids)
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", [*BUILT, *PAGES], **ids)
 def test_local_links_lead_somewhere(path):
     for name, target in links(path):
         file, _, anchor = target.partition("#")
@@ -127,10 +213,39 @@ def test_local_links_lead_somewhere(path):
             assert anchor in slugs, f"{path.name}: [{name}]({target})"
 
 
-@pytest.mark.parametrize("path", [path for path in BUILT if path.parent.name == "lectures"], **ids)
-def test_arxiv_ids_have_the_form_of_one(path):
-    text = "\n".join(cell.source for cell in read(path).cells)
-    ids = [found.rstrip(".") for found in re.findall(r"arxiv(?:\.org/abs/|:\s*)([\w./-]+)", text, re.I)]
-    assert ids, "a lecture without one reference that can be followed"
-    for found in ids:
-        assert re.fullmatch(r"\d{4}\.\d{4,5}(v\d+)?|[a-z-]+/\d{7}", found), found
+ARXIV = r"\d{4}\.\d{4,5}(v\d+)?|[a-z-]+/\d{7}"
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *PAGES, *sorted((ROOT / "utils").glob("*.py"))], **ids)
+def test_arxiv_ids_and_dois_have_the_form_of_one(path):
+    text = path.read_text(encoding="utf-8")
+    for found in re.findall(r"arxiv(?:\.org/(?:abs|pdf)/|:\s*)([\w./-]+)", text, re.I):
+        assert re.fullmatch(ARXIV, found.rstrip(".")), found
+    for found in re.findall(r"doi(?:\.org/|:\s*)([^\s\])]+)", text, re.I):
+        assert re.fullmatch(r"10\.\d{4,9}/\S+", found), found
+
+
+@pytest.mark.parametrize("path", LECTURES, **ids)
+def test_every_reference_of_a_lecture_is_a_link_to_what_it_names(path):
+    listed = re.split(r"^- ", written(path, "lectures").split("## References\n")[1], flags=re.M)[1:]
+    assert len(listed) >= 5
+    for entry in (" ".join(entry.split()) for entry in listed):
+        found = re.findall(r"\[(?:(arXiv|doi):)?([^\[]+?)\]\((https?://\S+?)\)", entry)
+        assert found, entry
+        for form, name, target in found:
+            to = {"arXiv": "https://arxiv.org/abs/", "doi": "https://doi.org/"}.get(form)
+            assert to is None or unquote(target) == to + name, entry
+        assert len(re.findall("arxiv:", entry, re.I)) == sum(form == "arXiv" for form, *_ in found), entry
+
+
+@pytest.mark.parametrize("path", LECTURES, **ids)
+def test_every_paper_that_a_lecture_cites_is_among_its_references(path):
+    text = "\n".join(cell.text for cell in read_source(path)[0])
+    body, listed = text.split("## References\n")
+    listed, body = re.split(r"^- ", listed, flags=re.M)[1:], " ".join(body.replace("\n# ", "\n").split())
+    name = r"([A-Z][\w-]+?)(?:'s)?"
+    cited = set(re.findall(rf"{name}(?: et al\.?| (?:and|&) {name})?,? \(?((?:19|20)\d\d[a-z]?)\b", body))
+    assert len(cited) >= 3
+    for first, second, year in cited:
+        there = [entry for entry in listed if f"({year})" in entry and first in entry and second in entry]
+        assert there, f"{first} {second} {year}"

@@ -16,8 +16,10 @@ import numpy as np
 DATA, MODEL = "C0", "C1"
 """What was observed is always the first colour of the cycle, what a model says always the second."""
 
-# Okabe and Ito's palette: told apart with any of the common colour deficiencies, and dark enough on white for lines.
-PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555"]
+# Blue, vermilion, green, pink of Okabe and Ito, and a brown, a violet and a grey of ours in place of their orange, sky
+# blue and black: all have a contrast of 3:1 on white, as lines need. With a colour deficiency green and pink are the
+# pair that is hardest to tell apart: give one of two such lines another style or marker.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#692D00", "#A020F0", "#555555"]
 
 STYLE = {
     "figure.figsize": (8.0, 3.2),

@@ -598,7 +598,7 @@ plt.show()
 
 # %% [markdown]
 # As written (pink), the curve turns ragged and breaks off at 17 scales; beyond, it is $-\infty$ and its gradient is
-# not a number. Clamping (yellow) leaves a plateau where the gradient is zero. Eq. (12) goes through the dots and
+# not a number. Clamping (brown) leaves a plateau where the gradient is zero. Eq. (12) goes through the dots and
 # keeps pulling with a steady gradient of $1/s$ at any distance: *you are too far to the left, come this way*.
 
 # %% [markdown]
@@ -972,7 +972,7 @@ print(" ".join(names[x] for x in message), f"-> 0.{bits}: {len(bits)} bits, prom
 fig, ax = plt.subplots(figsize=(9, 3.2))
 for row, x in enumerate(message):
     for symbol, (start_at, share) in enumerate(zip(np.cumsum(q) - q, q, strict=True)):
-        color, alpha = ("C0", "C4", "C1")[symbol], 0.9 if symbol == x else 0.25
+        color, alpha = ("C0", "C2", "C1")[symbol], 0.9 if symbol == x else 0.25
         ax.barh(-row, share, left=start_at, height=0.5, color=color, alpha=alpha)
         if symbol < 2:
             shade = "white" if symbol == x == 0 else "black"
@@ -1078,7 +1078,7 @@ for row, name in enumerate(order):
         ax.plot([promises[name]] * 2, [row - 0.4, row + 0.4], color="black", linewidth=2)
     ax.text(len(files[name]) + 15, row, f"{len(files[name]):,} bytes", va="center", fontsize=10)
 ax.set_yticks(range(len(order)), order)
-ax.set(xlabel="bytes (the axis does not start at zero); yellow: the parameters", xlim=(7_200, 8_750))
+ax.set(xlabel="bytes (the axis does not start at zero); brown: the parameters", xlim=(7_200, 8_750))
 ax.set_title(f"{len(raw):,} test readings as files; black line: the model's promise")
 ax.invert_yaxis()
 plt.show()

@@ -823,9 +823,10 @@ def bent(images, wobble, *, generator):
     return moved[:, 0].round().to(torch.uint8)  # (n, S, S)
 
 
-def train(model, images, *, epochs=None, seconds=None, batch_size=100, lr=4e-3, wobble=0.0, bf16=False, generator,
-          each_epoch=None):
+def train(model, images, *, epochs=None, seconds=None, batch_size=100, lr=4e-3, wobble=0.0, dtype=torch.float32,
+          generator, each_epoch=None):
     """Fit by Adam on eq. (15), with warm-up, cosine and dynamic binarisation. images: (n, S, S) uint8.
+    dtype: of the matrix products (torch.autocast).
 
     Runs for `epochs`, or until `seconds` of CPU time are used up. generator: on the images' device; draws everything.
     each_epoch(epoch, share): called before the first and after every epoch. Returns the losses, one a step.
@@ -834,6 +835,7 @@ def train(model, images, *, epochs=None, seconds=None, batch_size=100, lr=4e-3, 
     groups = [{"params": [p for name, p in named if name not in "AT"], "boost": 1},
               {"params": [p for name, p in named if name in "AT"], "boost": 5}]  # direct wires
     optimizer = torch.optim.Adam(groups, lr=lr, betas=(0.9, 0.99), fused=True)
+    scaler = torch.amp.GradScaler(images.device.type, enabled=dtype == torch.float16)  # else it does nothing
     begun, losses, share, epoch = time.process_time(), [], 0.0, 0
     total = epochs * math.ceil(len(images) / batch_size) if epochs else None
     for _ in progress(range(epochs) if epochs else itertools.count(), unit="epochs", stoppable=True):
@@ -851,11 +853,12 @@ def train(model, images, *, epochs=None, seconds=None, batch_size=100, lr=4e-3, 
                 break
             for group in optimizer.param_groups:
                 group["lr"] = group["boost"] * lr * min(10 * share + 0.01, math.cos(math.pi / 2 * share) ** 2)
-            with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+            with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
                 nll = model.nll(x[rows])                                                          # (15)
             optimizer.zero_grad()
-            nll.backward()
-            optimizer.step()
+            scaler.scale(nll).backward()
+            scaler.step(optimizer)
+            scaler.update()
             losses.append(nll.detach())
         epoch += 1
         share = len(losses) / total if epochs else share
@@ -945,12 +948,12 @@ def watch(epoch, share):
         curve.append((epoch, evaluate(made, seen_x), evaluate(made, held_out[:2_000])))
 
 
-bf16 = device.type == "cuda" and pick_dtype(device)[0] == torch.bfloat16
+dtype, _ = pick_dtype(device)
 began = time.process_time()
-train(logistic, train_pictures, epochs=budget(smoke=1, cpu=8, gpu=30), bf16=bf16,
+train(logistic, train_pictures, epochs=budget(smoke=1, cpu=8, gpu=30), dtype=dtype,
       generator=torch.Generator(device).manual_seed(16))
 middle = time.process_time()
-train(made, train_pictures, epochs=epochs, wobble=budget(smoke=0.2, cpu=0.0, gpu=0.2), bf16=bf16, each_epoch=watch,
+train(made, train_pictures, epochs=epochs, wobble=budget(smoke=0.2, cpu=0.0, gpu=0.2), dtype=dtype, each_epoch=watch,
       generator=torch.Generator(device).manual_seed(17))
 print(f"CPU time: {middle - began:.0f} s for eq. (9), {time.process_time() - middle:.0f} s for MADE with {H} units")
 
@@ -1081,8 +1084,8 @@ def finish(picture=3, rows_given=12):
     left.set_title(f"a test digit, {rows_given} rows given")
     left.set_axis_off()
     show_images(drawn, ax=right, columns=6, title="twelve endings")
-    right.axhline(rows_given - 0.5, xmin=0, xmax=1, color="C4", linewidth=0.8)
-    right.axhline(29 + rows_given - 0.5, xmin=0, xmax=1, color="C4", linewidth=0.8)
+    right.axhline(rows_given - 0.5, xmin=0, xmax=1, color=MODEL, linewidth=0.8)
+    right.axhline(29 + rows_given - 0.5, xmin=0, xmax=1, color=MODEL, linewidth=0.8)
     return fig
 
 

@@ -499,9 +499,9 @@ assert growing["norm before: x + f(norm(x))"][-1] < 100 < 1e6 < growing["residua
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.8, 3.3))
-for name, color in zip(wirings, ("C6", "C2", "C3", MODEL), strict=True):
-    left.plot([max(size, 1e-40) for size in arriving[name]], color=color, label=name)
-    right.plot(growing[name], color=color)
+for name, color, style in zip(wirings, ("C6", "C2", "C3", MODEL), ("-", "--", "-.", "-"), strict=True):
+    left.plot([max(size, 1e-40) for size in arriving[name]], style, color=color, label=name)
+    right.plot(growing[name], style, color=color)
 left.set(yscale="log", ylim=(1e-15, 1e2), xlabel="block", ylabel="gradient over that at the top")
 left.set_title("Initial weights: the gradient, going down")
 right.set(yscale="log", xlabel="block", ylabel="standard deviation of $x$")
@@ -675,8 +675,9 @@ by_place = {
 }
 fig, ax = plt.subplots(figsize=(8, 3))
 ax.axvspan(3, 31, color="gray", alpha=0.15)
-for (kind, accuracy), color in zip(by_place.items(), ("C6", "C2", "C3", MODEL), strict=True):
-    ax.plot(range(3, 96), accuracy, color=color, label=kind)
+styles = (("C6", ":"), ("C2", "-"), ("C3", "-."), (MODEL, "-"))
+for (kind, accuracy), (color, style) in zip(by_place.items(), styles, strict=True):
+    ax.plot(range(3, 96), accuracy, style, color=color, label=kind)
     print(f"{kind:11} accuracy at trained places {accuracy[:29].mean():.3f}, beyond them {accuracy[29:].mean():.3f}")
 ax.axhline(1 / 16, color="black", linewidth=1, linestyle="--")
 ax.set(xlabel="place in the sequence (trained on the shaded ones)", ylabel="accuracy", ylim=(0, 1.05))

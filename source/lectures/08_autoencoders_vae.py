@@ -776,11 +776,11 @@ print("variance of one draw, mean over the 20 coordinates: " + ", ".join(f"{n} {
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.1))
 widest = 3 * estimates[1][:, 0].std().item()
 counts = np.unique(np.geomspace(1, draws // 20, 12).astype(int))
-for name, estimate, colour in zip(names, estimates, (MODEL, "C2", "C3"), strict=True):
+for name, estimate, (colour, mark) in zip(names, estimates, ((MODEL, "o"), ("C2", "s"), ("C3", "^")), strict=True):
     left.hist(estimate[:, 0].cpu(), bins=np.linspace(-widest, widest, 121), color=colour, alpha=0.6, density=True)
     averaged = [estimate[: draws // n * n].unflatten(0, (-1, n)).mean(1) for n in counts.tolist()]
     rms = [mean_of_n.var(0).mean().sqrt().item() for mean_of_n in averaged]
-    right.loglog(counts, rms, "o-", color=colour, markersize=4, label=name)
+    right.loglog(counts, rms, f"{mark}-", color=colour, markersize=4, label=name)
 left.set(yscale="log", xlabel="estimate from one draw", ylabel="density", title="gradient by $\\mu_1$ of one digit")
 right.set(xlabel="draws averaged", ylabel="standard error (nats per unit)", title="all twenty coordinates")
 right.set_ylim(top=5_000)

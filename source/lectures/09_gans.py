@@ -344,9 +344,9 @@ for step in range(budget(smoke=61, cpu=1_001, gpu=1_001)):
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2))
 steps_seen, mean_logit, saturated, alive = map(np.array, zip(*history, strict=True))
-for name, slopes, color in (("saturating", saturated, "C3"), ("non-saturating", alive, "C2")):
-    left.plot(logits.detach(), size[name], color=color, label=name)
-    right.plot(steps_seen, slopes, color=color, label=name)
+for name, slopes, color, style in (("saturating", saturated, "C3", "--"), ("non-saturating", alive, "C2", "-")):
+    left.plot(logits.detach(), size[name], style, color=color, label=name)
+    right.plot(steps_seen, slopes, style, color=color, label=name)
 left.axvspan(-12, -2, color="#EEEEEE", zorder=0)
 left.text(-11.5, 0.35, "the judge is sure")
 left.set(xlabel="logit $D$ of a fake point", ylabel="$|\\partial \\mathcal{L}_G / \\partial D|$",
@@ -390,8 +390,9 @@ def two_bells(distance=3.0, width=1.0):
     middle.axhline(math.log(2), color="#AAAAAA", linestyle=":")
     middle.plot(distance, value, "o", color="#555555")
     middle.set(xlabel="distance", title=f"JSD = {value:.4f} nats")
-    for curve, here, color, name in ((curves[1], sat, "C3", "saturating"), (curves[2], non, "C2", "non-saturating")):
-        right.plot(apart, curve, color=color, label=name)
+    both = ((curves[1], sat, "C3", "--", "saturating"), (curves[2], non, "C2", "-", "non-saturating"))
+    for curve, here, color, style, name in both:
+        right.plot(apart, curve, style, color=color, label=name)
         right.plot(distance, here, "o", color=color)
     right.set(xlabel="distance", ylabel="$|\\partial \\mathcal{L}_G|$ by distance", yscale="log", ylim=(1e-5, 50),
               title=f"gradients {sat:.2g} and {non:.2g}")
@@ -1742,7 +1743,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.1))
 show_images(torch.cat([grey(truncated(w_psi[:12], psi)) for psi in (0.2, 0.6, 1.0, 1.2)]), columns=12, ax=left,
             title="$\\psi$ = 0.2, 0.6, 1.0, 1.2")
 right.plot(psis, traded_precision, "o-", color="C2", label="precision")
-right.plot(psis, traded_recall, "o-", color="C3", label="recall")
+right.plot(psis, traded_recall, "^-", color="C3", label="recall")
 right.set(xlabel="$\\psi$", ylabel="share", ylim=(0, 1.15), title="What truncation trades")
 right.legend(loc="upper center", ncols=2)
 twin = right.twinx()

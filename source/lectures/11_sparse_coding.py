@@ -809,9 +809,9 @@ assert seen.diff(dim=0).max() < 1e-10
 runs["coordinate descent"] = k / 100, seen
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), width_ratios=(1.3, 1))
-for name, color in (("ISTA", MODEL), ("FISTA", "C2"), ("coordinate descent", "C3")):
+for name, color, style in (("ISTA", MODEL, "-"), ("FISTA", "C2", "-"), ("coordinate descent", "C3", "-.")):
     k, seen = runs[name]
-    left.loglog(k, gaps(seen), color=color, label=name)
+    left.loglog(k, gaps(seen), style, color=color, label=name)
     if name in bounds:
         ceiling = [bounds[name](i, L).sum() / F_star.sum() for i in k]
         left.loglog(k, ceiling, color=color, linewidth=1, linestyle=":", label=f"{name}, bound")
@@ -894,7 +894,7 @@ print(f"so the total of F is known to a relative {at_star[1].sum() / F_star.sum(
 
 fig, ax = plt.subplots(figsize=(8, 3.3))
 k = np.arange(1, len(track) + 1)
-ax.loglog(k, certified.mean(1), color="C3", label="duality gap: what can be promised")
+ax.loglog(k, certified.mean(1), "-.", color="C3", label="duality gap: what can be promised")
 ax.loglog(k, true_gap.mean(1).clamp(min=1e-12), color="C2", label="$E - F$: what is true, known only afterwards")
 ax.loglog(k, violation.mean(1), color="#777777", linestyle="--", label="KKT residual")
 ax.set(xlabel="FISTA iteration $k$", ylabel="mean of 500 patches", ylim=(1e-11, 50),

@@ -358,15 +358,15 @@ generator = torch.Generator().manual_seed(0)
 Ks = 2 ** torch.arange(13)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3))
 worst = 0.0
-for color, d in zip(("C0", "C1", "C2", "C3"), (2, 8, 32, 128), strict=True):
+for color, style, d in zip(("C0", "C1", "C2", "C3"), ("-", "-", "-", "--"), (2, 8, 32, 128), strict=True):
     ours, others = (F.normalize(torch.randn(n, d, generator=generator), dim=1) for n in (300, 4096))
     cosine = ours @ others.T  # (300, 4096)
     counted = torch.rad2deg(cosine.cummax(1).values.clamp(-1, 1).acos().median(0).values[Ks - 1])
     expected = torch.rad2deg(nearest_angle(Ks, d))
     worst = max(worst, (counted - expected)[2:].abs().max().item())
     left.hist(cosine.flatten()[:200_000].numpy(), bins=80, range=(-1, 1), density=True, histtype="step", color=color,
-              linewidth=1.5, label=f"d = {d}")
-    right.plot(Ks, expected, color=color)
+              linewidth=1.5, linestyle=style, label=f"d = {d}")
+    right.plot(Ks, expected, style, color=color)
     right.plot(Ks, counted, "o", color=color, markersize=4)
     right.text(Ks[-1] * 1.25, max(4, expected[-1]), f"d = {d}", color=color, va="center")
 left.set(xlabel="cosine of two random points", ylabel="density", title="Nearly everything is orthogonal", ylim=(0, 5),
@@ -985,7 +985,7 @@ fig, axes = plt.subplots(1, 3, figsize=(11, 3.2))
 for kind, color in kinds.items():
     log = small[kind][1]
     for ax, column in zip(axes[:2], (2, 3), strict=True):
-        ax.plot(log[:, 0], log[:, column], color=color, label=kind)
+        ax.plot(log[:, 0], log[:, column], "--" if "without" in kind else "-", color=color, label=kind)
 axes[2].plot(small["NT-Xent"][1][:, 0], small["NT-Xent"][1][:, 1], color="C1")
 axes[2].axhline(math.log(255), color="#555555", linestyle="--", linewidth=1)
 axes[2].text(collapse_steps, math.log(255) - 0.06, "collapse: $\\log(2B - 1)$", va="top", ha="right")
@@ -1231,8 +1231,8 @@ class SimCLR(nn.Module):
 
 # %%
 def half(device):
-    """The type for torch.autocast here: bfloat16, or float32 on a GPU that would only emulate it."""
-    return torch.float32 if pick_dtype(device)[0] == torch.float16 else torch.bfloat16
+    """The type for torch.autocast here: bfloat16 on a CPU, on a GPU what it has in hardware."""
+    return torch.bfloat16 if device.type == "cpu" else pick_dtype(device)[0]
 
 
 def train_contrast(method, images, *, steps=None, seconds=None, batch_size=256, lr=3e-3, weight_decay=1e-2,
@@ -1246,6 +1246,7 @@ def train_contrast(method, images, *, steps=None, seconds=None, batch_size=256, 
     """
     dtype = half(images.device) if dtype is None else dtype
     optimizer = torch.optim.AdamW(method.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+    scaler = torch.amp.GradScaler(images.device.type, enabled=dtype == torch.float16)  # else it does nothing
     method.train()
     begun, losses, batches = time.process_time(), [], []
     for _ in progress(range(steps) if seconds is None else itertools.count(), stoppable=True):
@@ -1264,8 +1265,9 @@ def train_contrast(method, images, *, steps=None, seconds=None, batch_size=256, 
         with torch.autocast(x.device.type, dtype=dtype, enabled=dtype != torch.float32):
             loss = method.loss(x, rows, generator)
         optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         if hasattr(method, "after"):
             method.after()
         losses.append(loss.item())
@@ -2080,7 +2082,8 @@ for name in progress(FEATURES, unit="features"):
     )
 fig, ax = plt.subplots(figsize=(8, 3.8))
 for place, (name, color) in enumerate(FEATURES.items()):
-    ax.plot([100, 1_000, 10_000], [100 - right for right in stored[name]], "-", color=color, label=name)
+    style = {"random": "--", "MoCo": "-.", "PIRL": ":"}.get(name, "-")
+    ax.plot([100, 1_000, 10_000], [100 - right for right in stored[name]], style, color=color, label=name)
     right, spread = one_percent[name]
     at = len(subsets[0]) * 1.03 ** (place - 2.5)  # side by side
     ax.errorbar(at, 100 - right, spread, fmt="o", color=color, capsize=3, markersize=5)

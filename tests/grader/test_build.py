@@ -116,13 +116,44 @@ def test_a_build_that_fails_names_file_and_line(tmp_path, old, new, told):
         assert done.returncode == 0, done.stderr
 
 
-def test_repo_is_stamped_into_badge_and_set_up(own_tiny):
-    grade("build", "--repo", "ada/her-course", root=own_tiny, check=0)
-    text = (own_tiny / "labs" / f"{TINY}.ipynb").read_text()
-    assert "colab.research.google.com/github/ada/her-course/blob/main/labs/90_tiny.ipynb" in text
-    assert 'REPO, BRANCH = \\"ada/her-course\\", \\"main\\"' in text
-    assert "tiny-course" not in text
-    assert grade("build", "--repo", "no slash", root=own_tiny).returncode == 2
+def no_kernel(folder):
+    """An environment in which every kernel dies at once: what works in it executes nothing."""
+    spec = {"argv": ["false"], "display_name": "none", "language": "python"}
+    (folder / "kernels" / "python3").mkdir(parents=True)
+    (folder / "kernels" / "python3" / "kernel.json").write_text(json.dumps(spec))
+    return {"JUPYTER_PATH": str(folder)}
+
+
+def test_repository_and_branch_are_stamped_everywhere_and_nothing_is_executed(own_tiny, tmp_path):
+    built = [own_tiny / kind / f"{TINY}.ipynb" for kind in ("labs", "solutions")]
+    before = [[cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells] for path in built]
+    grade("build", "--repo", "ada/her-course", "--branch", "2026", root=own_tiny, check=0, **no_kernel(tmp_path / "j"))
+    for path, outputs in zip(built, before, strict=True):
+        notebook = nbformat.read(path, as_version=4)
+        kind = path.parent.name
+        title, setup = (cell.source for cell in notebook.cells[:2])
+        assert f"colab.research.google.com/github/ada/her-course/blob/2026/{kind}/{TINY}.ipynb" in title
+        assert 'REPO, BRANCH = "ada/her-course", "2026"' in setup
+        assert [cell.get("outputs") for cell in notebook.cells] == outputs
+        assert "tiny-course" not in path.read_text()
+    assert any(before[1]), "the solution has outputs"
+    assert "up to date" in grade("build", "--check", root=own_tiny, check=0).stdout
+
+
+def test_a_stamp_builds_what_was_not_current(own_tiny, tmp_path):
+    change(source_of(own_tiny), "Two times every number", "Twice every number")
+    done = grade("build", "--branch", "2026", root=own_tiny, **no_kernel(tmp_path / "j"))
+    assert done.returncode != 0, "it had to execute the solution"
+    grade("build", "--branch", "2027", root=own_tiny, check=0)
+    assert "up to date" in grade("build", "--check", root=own_tiny, check=0).stdout
+
+
+@pytest.mark.parametrize(("option", "value"), [("--repo", "no slash"), ("--branch", 'a"b'), ("--branch", "-x")])
+def test_what_cannot_be_a_repository_or_branch_is_refused_and_changes_nothing(own_tiny, option, value):
+    before = (own_tiny / "pyproject.toml").read_text()
+    done = grade("build", f"{option}={value}", root=own_tiny, check=2)
+    assert f"got {value!r}" in done.stderr
+    assert (own_tiny / "pyproject.toml").read_text() == before
 
 
 def test_unknown_topic_is_one_line(tiny):

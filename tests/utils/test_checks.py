@@ -190,8 +190,22 @@ def test_the_badge_says_what_is_wrong_and_the_hint(shown):
     assert "✗ not yet" in shown["total-check-1"]["text/html"]
 
 
-def test_an_untouched_task_says_that_it_is_not_implemented(shown):
-    assert shown["draw-check-1"]["text/plain"] == "NotImplementedError: draw"
+def test_the_check_of_an_untouched_task_says_that_it_is_not_done(shown):
+    text = shown["draw-check-1"]["text/plain"]
+    assert text == "not done yet: task draw\ndraw-1: 0 of 1 points · 3 of 6 points so far"
+    assert "not yet" not in shown["draw-check-1"]["text/html"]  # that is the badge of what is wrong
+
+
+def test_a_check_that_needs_an_earlier_task_says_which(tiny):
+    text = run(tiny, total="def total(x):\n    return double(x).sum()")["total-check-1"]["text/plain"]
+    assert text == "this check needs task double, which is not done\ntotal-1: 0 of 2 points · 0 of 6 points so far"
+
+
+def test_only_the_name_of_a_task_is_believed_to_be_one(tiny):
+    stub = 'def total(x):\n    raise NotImplementedError("<b>aten::foo</b>")'
+    text = run(tiny, total=stub)["total-check-1"]["text/plain"]
+    assert "FAIL  total: not compared: the cell stopped with NotImplementedError" in text
+    assert "aten" not in text
 
 
 def test_a_check_that_stops_before_it_compares_still_gives_its_hint(tiny):
