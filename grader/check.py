@@ -35,7 +35,7 @@ def check_notebook(path):
         print(f"{row['verdict']:8} {row['points']:g}/{row['max']:g}  {row['check']}  {row['message']}".rstrip())
         for value in row["values"]:
             if not value["right"]:
-                print(f"              {value['name']}: {value['message']}. {value['hint']}")
+                print(f"              {value['name']}: {value['message']}. {value['hint']}".rstrip())
     reached, most = (round(sum(row[key] for row in rows.values()), 2) for key in ("points", "max"))
     print(f"{reached:g} of {most:g} points")
     return 0 if reached == most else 1

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from grader.course import CourseError, find_topic, topics
+from grader.course import ROOT, CourseError, find_topic, topics
 
 DB = "sqlite:///PATH or postgresql://... (default: gradebook.db in the folder of the reports)"
 FROM = "folder of a `grade run --out DIR`: its gradebook, its reports (default: grades/NN_topic)"
@@ -112,6 +112,10 @@ def _parser():
     moved.add_argument("--since", default="HEAD", metavar="COMMIT", help="default: HEAD, the last commit")
     moved.add_argument("--by", type=float, default=5.0, metavar="PERCENT", help="by more than so much (default: 5)")
     moved.set_defaults(run=_moved)
+
+    site = commands.add_parser("site", help="the course as web pages, from the built notebooks")
+    site.add_argument("--out", type=Path, default=ROOT / "site", metavar="DIR", help="default: site")
+    site.set_defaults(run=_site)
 
     gradescope = commands.add_parser("gradescope", help="the zip of a Gradescope autograder; it holds the solution")
     gradescope.add_argument("topic", metavar="NN")
@@ -302,6 +306,15 @@ def _moved(options):
         print(moved.line(*row))
     print(f"{len(found)} results moved by more than {options.by:g} % since {options.since}")
     return 1 if found else 0
+
+
+def _site(options):
+    from grader import site
+
+    if failed := site.build(options.out):
+        return failed
+    print(f"site: {options.out / 'index.html'}")
+    return 0
 
 
 def _gradescope(options):

@@ -110,7 +110,8 @@ class Master:
 
 def _code_cells(path):
     if not path.is_file():
-        raise CourseError(f"there is no {path.relative_to(ROOT)}: `grade build {path.stem}` makes it in the full course")
+        told = f"there is no {path.relative_to(ROOT)}: `grade build {path.stem}` makes it in the full course"
+        raise CourseError(told)
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 

@@ -24,6 +24,12 @@ COLAB = (ROOT / "tests" / "colab.txt").read_text()
 KEPT = re.compile(r"PATH|LANG|TMPDIR|PIP_.*|SSL_CERT_.*|REQUESTS_CA_BUNDLE|https?_proxy|no_proxy", re.I)
 
 
+GOOGLE_COLAB = """
+class output:
+    enable_custom_widget_manager = staticmethod(lambda: None)  # what widgets from elsewhere need there
+"""
+
+
 class Missing(Exception):
     """Why an environment cannot be made on this machine."""
 
@@ -97,11 +103,13 @@ def _pip(folder, command, *arguments):
 
 
 def machine(made, folder):
-    """A Python in a new folder that sees what is installed in the environment `made` and installs beside it."""
+    """Colab's Python in a new folder: it sees what is installed in the environment `made` and installs beside it."""
     program = made / "bin" / "python"
     subprocess.run([program, "-m", "venv", "--without-pip", str(folder)], check=True)
     theirs, ours = (next((place / "lib").glob("python*/site-packages")) for place in (made, folder))
-    (ours / "environment.pth").write_text(f"import site; site.addsitedir({str(theirs)!r})\n")
+    (ours / "google").mkdir()
+    (ours / "google" / "colab.py").write_text(GOOGLE_COLAB)
+    (ours / "colab.pth").write_text(f"import site; site.addsitedir({str(theirs)!r}); import google.colab\n")
     return folder / "bin" / "python"
 
 
@@ -149,6 +157,8 @@ def kernel(program, folder, **variables):
     os.environ.clear()
     os.environ.update({key: value for key, value in before.items() if KEPT.fullmatch(key)})
     os.environ.update(HOME=str(folder / "home"), JUPYTER_PATH=str(folder / "jupyter"), OMP_NUM_THREADS="1")
+    own = [f"utils.{path.stem}" for path in (ROOT / "utils").glob("*.py")]  # whose use of old names shall be told
+    os.environ.update(PYTHONWARNINGS=",".join(f"default::DeprecationWarning:{module}" for module in own))
     os.environ.update(COURSE_BUDGET="smoke", COURSE_OFFLINE="1", **variables)
     try:
         yield

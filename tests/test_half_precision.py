@@ -24,7 +24,7 @@ def t4(monkeypatch):
 
 @pytest.fixture
 def scaled(monkeypatch):
-    """The dtypes of the losses that an enabled gradient scaler has scaled."""
+    """Of every loss that went through a gradient scaler: was it enabled?"""
     seen, scale = [], torch.amp.GradScaler.scale
 
     def spy(self, loss):
@@ -70,18 +70,20 @@ def test_made_trains_in_float16_with_a_scaler(scaled):
 
 def test_contrastive_training_runs_in_float16_with_a_scaler(scaled):
     Encoder, SimCLR, train_contrast = common.from_lecture("12_contrastive", "Encoder", "SimCLR", "train_contrast")
-    images = (torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
+    images = (torch.rand(32, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
 
     def run(dtype):
         torch.manual_seed(0)
         seed = torch.Generator().manual_seed(0)
         method = SimCLR(Encoder())
-        losses, _ = train_contrast(method, images, steps=6, batch_size=32, dtype=dtype, generator=seed)
+        losses, _ = train_contrast(method, images, steps=4, batch_size=8, dtype=dtype, generator=seed)
         return torch.tensor(losses)
 
     full = run(torch.float32)
     assert not any(scaled)
     scaled.clear()
-    torch.testing.assert_close(run(torch.float16), full, rtol=0.05, atol=0)
+    half = run(torch.float16)
+    torch.testing.assert_close(half[0], full[0], rtol=0.01, atol=0)
+    assert half.isfinite().all(), "the scaler leaves out a step that overflows"
     assert all(scaled)
-    assert len(scaled) == 6
+    assert len(scaled) == 4

@@ -6,6 +6,7 @@ A word of prose is right if pyspellchecker's dictionary has it, or has its Ameri
 import ast
 import functools
 import io
+import json
 import re
 import tokenize
 from bisect import bisect
@@ -253,3 +254,44 @@ def test_the_glossary_is_sorted_and_every_term_has_a_chinese_name_and_a_meaning(
 @pytest.mark.parametrize("stem", sorted(path.stem for path in (ROOT / "source" / "lectures").glob("*.py")))
 def test_every_lecture_has_terms_in_the_glossary(stem):
     assert sum(any(stem == there for _, there in lectures) for *_, lectures in glossary()) >= 8
+
+
+BUILT = sorted(path for kind in ("lectures", "solutions") for path in (ROOT / kind).glob("*.ipynb"))
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def built_cells(path):
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def pictures(cell):
+    """The outputs of a cell that hold a picture."""
+    return [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+
+
+@pytest.mark.parametrize("path", BUILT, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_figure_says_what_it_shows_to_those_who_hear_it(path):
+    for cell in built_cells(path):
+        for output in pictures(cell):
+            text = output["metadata"].get("image/png", {}).get("alt", "")
+            assert text, f"{cell['id']}: a picture without alt text"
+            assert len(text) <= 250, f"{cell['id']}: {text}"
+            assert not re.search(r"[\\${}]", text), f"{cell['id']}: {text}"
+
+
+def says_something(cell):
+    return cell["cell_type"] == "markdown" and re.search(r"\w+ [^#]*[.:?!]", "".join(cell["source"])) is not None
+
+
+@pytest.mark.parametrize("path", [path for path in BUILT if path.parent.name == "lectures"], ids=lambda path: path.stem)
+def test_every_figure_is_announced_and_then_read_in_prose(path):
+    cells = built_cells(path)
+    for n, cell in enumerate(cells):
+        if pictures(cell):
+            assert any(map(says_something, cells[n - 2 : n])), f"{cell['id']}: nothing says what to look for"
+            if not any(
+                WIDGET in output.get("data", {}) for output in cell["outputs"]
+            ):  # those are for the reader to play
+                after = cells[n + 1]
+                read = says_something(after) and not "".join(after["source"]).startswith("#")  # a new section
+                assert read, f"{cell['id']}: nobody says what was to be seen"

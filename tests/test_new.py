@@ -52,15 +52,13 @@ def test_the_tests_that_every_topic_must_pass_say_what_is_left_of_a_new_one(scra
         text=True,
         timeout=600,
     )
-    failed = set(re.findall(r"^FAILED \S+::(\w+)", done.stdout, re.M))
-    assert failed == {
-        "test_every_equation_has_its_mark_in_the_code",
-        "test_a_lecture_has_the_rhythm_of_the_style_guide",
-        "test_arxiv_ids_have_the_form_of_one",
-        "test_nothing_is_left_to_fill_in",
-    }, done.stdout
-    assert "numbered equations, a lecture has at least 10" in done.stdout
-    assert "figures, a lecture has at least 8" in done.stdout
+    failed = re.findall(r"^FAILED .*", done.stdout, re.M)
+    assert failed
+    assert [line for line in failed if "a lecture has at least" not in line and "FILL IN" not in line] == [], (
+        done.stdout
+    )
+    for count in ("1 numbered equations, a lecture has at least 10", "2 figures, a lecture has at least 8"):
+        assert count in done.stdout
     assert "source/lectures/97_scratch.py:12: FILL IN: one paragraph" in done.stdout
     assert re.search(r"\d\d passed", done.stdout), done.stdout
 
@@ -68,7 +66,7 @@ def test_the_tests_that_every_topic_must_pass_say_what_is_left_of_a_new_one(scra
 def grade_environment(root):
     """The environment in which everything comes from the course in `root`, and in no worker of pytest-xdist."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return kept | {"COURSE_ROOT": str(root), "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    return kept | {"COURSE_ROOT": str(root), "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import stat
-import subprocess
 import zipfile
 
 import nbformat
@@ -13,7 +12,6 @@ from conftest import ROOT, TINY, entries, grade
 from pages import blocks, copy_of, shell
 from test_notebooks import links
 
-from grader.answers import hand_in
 from grader.release import FILES, FOLDERS
 from grader.source import assemble
 
@@ -272,7 +270,7 @@ def instructors_page():
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    """(the course's folder, [(command, what it said)]) of the README's page for instructors, on a course of topic 01."""
+    """(the course's folder, [(command, what it said)]) of the README's page for instructors, with topic 01 only."""
     parts = [f"{kind}/{LAB}.{end}" for kind, end in (("source/lectures", "py"), ("source/labs", "py"))]
     parts += [f"{kind}/{LAB}.ipynb" for kind in ("lectures", "labs", "solutions")]
     parts += [f"labs/expected/{LAB}.json", f"samples/{LAB}", f"tests/answers/{LAB}", "Makefile", "README.md"]

@@ -84,7 +84,9 @@ def test_a_saved_lab_claims_no_more_than_its_checks_give(own_tiny):
 
 def test_what_a_notebook_says_about_itself_is_text_on_the_page(own_tiny):
     notebook = read(own_tiny)
-    notebook["metadata"]["course"]["title"] = "<script>alert(1)</script> | [x](javascript:alert(1))\n# `a` " + "y" * 9_999
+    notebook["metadata"]["course"]["title"] = (
+        "<script>alert(1)</script> | [x](javascript:alert(1))\n# `a` " + "y" * 9_999
+    )
     notebook["metadata"]["course"]["minutes"] = {"a": 1}
     write(own_tiny, f"{TINY}.ipynb", notebook)
     [row] = [line for line in page(own_tiny).splitlines() if "alert" in line]
@@ -102,8 +104,8 @@ STRANGE = {
     "deep.ipynb": b"[" * 100_000,
     "number.ipynb": b'{"metadata": ' + b"9" * 5_000 + b"}",
     "shapes.ipynb": b'{"metadata": {"course": {"topic": ["90_tiny"]}}, "cells": {"a": 1}}',
-    "odd.ipynb": b'{"metadata": {"course": {"topic": "90_tiny"}}, "cells": [1, {"outputs": 2}, {"outputs": [3, {"data": 4},'
-    b' {"data": {"text/plain": [5, "double-1: 1 of 1 points"]}}]}]}',
+    "odd.ipynb": b'{"metadata": {"course": {"topic": "90_tiny"}}, "cells": [1, {"outputs": 2}, {"outputs": [3,'
+    b' {"data": 4}, {"data": {"text/plain": [5, "double-1: 1 of 1 points"]}}]}]}',
     "foreign.ipynb": b'{"metadata": {}, "cells": []}',
 }
 
@@ -152,7 +154,7 @@ def server(command, folder, home, **environment):
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out, start_new_session=True)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not (found := re.search(r"http://(?:localhost|127\.0\.0\.1):\d+/lab\S*", log.read_text())):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

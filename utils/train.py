@@ -22,6 +22,7 @@ import torch
 
 from utils import COURSE
 from utils.device import describe, pick_device, pick_dtype
+from utils.plot import alt_text
 
 # ---------------------------------------------------------------- how long: budgets
 
@@ -357,7 +358,8 @@ class _Curve:
         png = io.BytesIO()
         figure.savefig(png, format="png")
         text = f"loss {history.loss[-1]:.4g} {history.unit} at step {len(history.loss):,} of {self.steps:,}"
-        self.shown = _display({"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": text}, self.shown)
+        picture = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": text}
+        self.shown = _display(picture, self.shown, {"image/png": {"alt": f"{alt_text(figure)}; {text}"}})
 
 
 # ---------------------------------------------------------------- results
@@ -463,11 +465,11 @@ def _ipython():
     return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
 
-def _display(bundle, shown=None):
+def _display(bundle, shown=None, metadata=None):
     """Show a MIME bundle as a new output, or in the place of `shown`.  Returns the handle to replace it by."""
     from IPython.display import display
 
     if shown is None:
-        return display(bundle, raw=True, display_id=True)
-    shown.update(bundle, raw=True)
+        return display(bundle, metadata=metadata, raw=True, display_id=True)
+    shown.update(bundle, metadata=metadata, raw=True)
     return shown

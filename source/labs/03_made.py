@@ -40,6 +40,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from utils.data import binarise, digits
 from utils.plot import DATA, MODEL, show_images, use_style
+from utils.train import progress
 
 use_style()
 
@@ -573,7 +574,7 @@ def train_made(network, draw_order, *, steps, lr=5e-3, batch_size=100, seed=0):
     dice, losses = torch.Generator().manual_seed(seed), []
     optimiser = torch.optim.Adam(network.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, steps)
-    for _ in range(steps):
+    for _ in progress(range(steps), stoppable=True):
         rows = torch.randint(len(train), (batch_size,), generator=dice)
         batch = binarise(train[rows], generator=dice)
         loss = nll_nats(network(batch, draw_order(dice)), batch).mean()

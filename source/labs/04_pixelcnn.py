@@ -41,6 +41,7 @@ from torch import nn
 
 from utils.data import binarise, digits
 from utils.plot import DATA, MODEL, show_images, use_style
+from utils.train import progress
 
 use_style()
 
@@ -890,7 +891,7 @@ model, coin = PixelCNN(), torch.Generator().manual_seed(0)
 steps, curve, start = 800, [], time.perf_counter()
 optimiser = torch.optim.Adam(model.parameters(), lr=0.01)
 schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.015, total_steps=steps)
-for _ in range(steps):
+for _ in progress(range(steps), stoppable=True):
     x = binarise(train[torch.randint(len(train), (16,), generator=coin)], generator=coin)  # new pixels every time
     nll = image_nll(model(x), x).mean()
     optimiser.zero_grad()

@@ -44,6 +44,7 @@ from einops import rearrange
 
 from utils.data import digits, manual_text
 from utils.plot import DATA, MODEL, show_images, use_style
+from utils.train import progress
 
 use_style()
 
@@ -1250,7 +1251,7 @@ def held_out_nll():
 steps, history, checked = 900, [], {}
 optimiser = torch.optim.Adam(model.parameters(), lr=4e-3, betas=(0.9, 0.95))
 start = time.process_time()
-for step in range(steps + 1):
+for step in progress(range(steps + 1), stoppable=True):
     if step % 100 == 0:
         checked[step] = held_out_nll()
     for group in optimiser.param_groups:
@@ -1273,7 +1274,7 @@ for name, nll, style in (
 ):
     ax.axhline(nll, color="k", lw=1, ls=style, label=name)
     print(f"{name:12s}{nll:.3f} nats a held-out character")
-print(f"transformer {checked[steps]:.3f} nats a held-out character")
+print(f"transformer {checked[max(checked)]:.3f} nats a held-out character")
 print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {time.process_time() - start:.0f} s of CPU time")
 ax.set(xlabel="step", ylabel="nats a character", ylim=(1, 4))
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))

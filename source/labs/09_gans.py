@@ -43,6 +43,7 @@ from torch import nn
 
 from utils.data import digits
 from utils.plot import DATA, MODEL, plot_pmf, use_style
+from utils.train import progress
 
 use_style()
 
@@ -548,7 +549,7 @@ def play(G, D, steps, *, lr_d, lr_g, average=None, seed=0, every=25):
     d_optimiser = torch.optim.Adam(D.parameters(), lr_d, betas=(0.5, 0.9))
     g_optimiser = torch.optim.Adam(G.parameters(), lr_g, betas=(0.5, 0.9))
     codes = torch.randn(1000, 2, generator=coin)
-    for step in range(1, steps + 1):
+    for step in progress(range(1, steps + 1)):
         d_step(G, D, d_optimiser, ring(128, generator=coin), torch.randn(128, 2, generator=coin))
         g_step(G, D, g_optimiser, torch.randn(128, 2, generator=coin))
         if average is not None:

@@ -44,6 +44,7 @@ from torch import nn
 
 from utils.data import digits
 from utils.plot import DATA, MODEL, show_images, use_style
+from utils.train import progress
 
 use_style()
 
@@ -387,12 +388,12 @@ def train(net, loss, steps, *, every=20):
     """
     coin, values, history = torch.Generator().manual_seed(0), [], {}
     optimiser, schedule = learner(net, steps)
-    for step in range(steps + 1):
+    for step in progress(range(steps + 1), stoppable=True):
         if step % every == 0:
             with torch.no_grad():
                 history[step] = net.eval()(held_x[:512])
         if step == steps:
-            return values, history
+            break
         batch = train_x[torch.randint(len(train_x), (BATCH,), generator=coin)]
         value = loss(net.train()(torch.cat([random_views(batch, coin), random_views(batch, coin)])))
         net.zero_grad()
@@ -400,6 +401,7 @@ def train(net, loss, steps, *, every=20):
         optimiser.step()
         schedule.step()
         values.append(value.item())
+    return values, history
 
 
 torch.manual_seed(0)
@@ -1007,7 +1009,7 @@ def train_moco(m, steps=160, size=1024):
     coin, queue, losses, seen = torch.Generator().manual_seed(0), Queue(32, size), [], []
     f_q, f_k = copy.deepcopy(untrained).train(), copy.deepcopy(untrained).train()
     optimiser, schedule = learner(f_q, steps)
-    for step in range(steps):
+    for step in progress(range(steps)):
         batch = train_x[torch.randint(len(train_x), (BATCH,), generator=coin)]
         x_q, x_k = random_views(batch, coin), random_views(batch, coin)
         losses.append(moco_step(f_q, f_k, optimiser, queue, x_q, x_k, 0.2, m))

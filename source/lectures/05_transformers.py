@@ -890,9 +890,9 @@ right.legend(loc="upper right")
 plt.show()
 
 # %% [markdown]
-# Left: the gradient's singular values fall by orders of magnitude along the index, and after five steps they lie in
-# one band (around 1, not at 1: the polynomial trades exactness for speed; the very last direction is the one that
-# layer norm takes out of the input, and nothing is not made into something). Right: at the same number of steps Muon
+# Left: the gradient's singular values fall by orders of magnitude along the index. After five steps they lie in one
+# band, around 1 and not at 1: the polynomial trades exactness for speed. (The very last direction is the one that
+# layer norm takes out of the input, and nothing is not made into something.) Right: at the same number of steps Muon
 # is clearly ahead. Its step does more work (the milliseconds above tell, where no other program disturbed them), so the
 # comparison that counts is at equal time: hold the right end of Adam's curve against Muon's at the share of the steps
 # that fits into Adam's time.

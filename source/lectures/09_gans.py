@@ -672,7 +672,7 @@ def draw_ring(ax, D, samples, centres, title="", reach=3.0, dots=500):
         opinion = D(torch.cartesian_prod(side, side))[:, 0].sigmoid().view(81, 81).T
     ax.imshow(opinion, extent=(-reach, reach, -reach, reach), origin="lower", cmap=OPINION, vmin=0, vmax=1)
     ax.plot(*centres.T, "o", color=DATA, markersize=7, fillstyle="none")
-    ax.plot(*samples[:dots].T, ".", color="#7A2E00", markersize=2.5, alpha=0.6)
+    ax.plot(*samples[:dots].T, ".", color="C4", markersize=2.5, alpha=0.6)
     ax.set(title=title, xticks=[], yticks=[], xlim=(-reach, reach), ylim=(-reach, reach))
     ax.grid(visible=False)
 
@@ -1511,8 +1511,8 @@ plt.show()
 # Rows: the image, its projection, and its nearest training digit for comparison; the number is the squared error a
 # pixel. A test digit is found stroke by stroke, though no code was ever computed for it in training. But do not
 # conclude that whatever can be projected was learned. Digits moved aside and mirrored come out worse, by the printed
-# errors, and yet far better than one would like: nothing in (27) keeps $z$ among the values that the noise takes, and
-# the lengths printed beside the errors say how far the search had to leave them ($\sqrt{64} = 8$ is usual).
+# errors, and yet far better than one would like. Nothing in (27) keeps $z$ among the values that the noise takes. The
+# lengths printed beside the errors say how far the search had to leave them ($\sqrt{64} = 8$ is usual).
 #
 # ## 14 Growing
 #
@@ -1783,8 +1783,8 @@ explore(restyle, psi=(0.0, 1.5, 0.1), fine_from_layer=(1, 3), first=(0, 20), sec
 # it splits in two,
 # $$D(x, y) = \log\frac{p(x, y)}{q(x, y)} = \underbrace{\log\frac{p(x)}{q(x)}}_{\textstyle r(\phi(x))} +
 # \underbrace{\log\frac{p(y \mid x)}{q(y \mid x)}}_{\textstyle e_y^\top \phi(x)} \tag{32}$$
-# one part that needs no label and one that, if both conditionals are softmax models on features $\phi(x)$, is linear
-# in $\phi$ up to the logarithms of the two normalisers, which do not depend on $y$ and so belong to the first part. So
+# The first part needs no label. If both conditionals are softmax models on features $\phi(x)$, the second is linear in
+# $\phi$, up to the logarithms of the two normalisers; these do not depend on $y$ and so belong to the first part. So
 # Miyato and Koyama (2018) add an inner product with a learned vector for the class, the **projection**. The label
 # enters $G$ beside the noise.
 

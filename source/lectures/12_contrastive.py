@@ -15,8 +15,8 @@
 # an image without ever drawing it, and without labels? The contrastive answer is to ask a question that needs
 # only comparison: *which of these images belongs to this one?* Two crops of one photograph, two shaky copies of one
 # digit belong together, any two others do not. A network that answers well has found out what stays the same. This
-# lecture starts with the one thing that can go wrong (everything becomes the same), finds out what the others in the
-# line-up, the **negatives**, are good for and how many it takes, and then builds SimCLR, MoCo and PIRL on one small
+# lecture starts with the one thing that can go wrong: everything becomes the same. It finds out what the others in the
+# line-up, the **negatives**, are good for and how many it takes. Then it builds SimCLR, MoCo and PIRL on one small
 # network and judges them as they should be judged: with few labels, beside a network that has learned nothing.
 #
 # **After this lecture you can**
@@ -484,7 +484,7 @@ record(toy_cosine_near=own[0.8][1], unit=f"cosine of M and identity, d = 64, K =
 # Where does the softmax in (7) come from? Its ancestor solved another problem. Let a model be given only up to its
 # normaliser, $p(x) = e^{-E_\Theta(x)} / Z(\Theta)$. Maximum likelihood needs $Z$, an integral over everything. Gutmann
 # and Hyvarinen (2010) make $c = -\log Z$ one more parameter, which likelihood could never do (it would send $c$ to
-# infinity), and let the model play judge: for each data point there are $\nu$ samples of a known noise $p_n$ (one in
+# infinity). They let the model play judge. For each data point there are $\nu$ samples of a known noise $p_n$ (one in
 # their first paper, any number in that of 2012), and it must say which is which. By Bayes' rule its logit for "data" is
 # $$G(x) = -E_\Theta(x) + c - \log\big(\nu\, p_n(x)\big) \tag{8}$$
 # and it minimises the cross-entropy of the answers,

@@ -8,6 +8,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+from conftest import keep_picture
 
 from grader import report
 
@@ -489,9 +490,10 @@ def test_the_keyboard_sorts_the_students(visit, class_of_40):
 
 def test_a_phone_shows_both_pages_without_scrolling_sideways(visit, class_of_40, tmp_path):
     _, *hostile = hostile_class(tmp_path)
-    for path in (*class_of_40, *hostile):
+    for n, path in enumerate((*class_of_40, *hostile)):
         page = visit(path, viewport={"width": 360, "height": 740})
         page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        keep_picture(page, f"report-phone-{n}", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         mute = page.evaluate("""[...document.querySelectorAll("main *")].filter(each =>
             each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX === "auto"
@@ -527,7 +529,9 @@ CONTRAST = """() => {
 def test_every_text_has_contrast(visit, class_of_40, scheme):
     found = {}
     for path in class_of_40:
-        found |= visit(path, color_scheme=scheme).evaluate(CONTRAST)
+        page = visit(path, color_scheme=scheme)
+        keep_picture(page, f"report-{'class' if path == class_of_40[0] else 'student'}-{scheme}", full_page=True)
+        found |= page.evaluate(CONTRAST)
     assert {"pass", "partial", "fail", "note", "quiet", "hint", "hll", "k", "nf", "nb", "mi", "c1", "sd"} <= set(found)
     assert {name: round(ratio, 2) for name, ratio in found.items() if ratio < 4.5} == {}
 

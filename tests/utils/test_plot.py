@@ -1,6 +1,9 @@
 """utils.plot: one look, honest bars, grids of images, and small PNG files."""
 
+import ast
 import io
+import itertools
+import re
 import subprocess
 import sys
 
@@ -14,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from utils import COURSE
+from utils import COURSE, checks
 from utils.plot import DATA, MODEL, PALETTE, alt_text, plot_pmf, png, show_images, use_style
 
 
@@ -26,16 +29,32 @@ def _style():
         plt.close("all")
 
 
-def luminance(color):
-    """Relative luminance as WCAG 2 defines it."""
+# Machado, Oliveira and Fernandes 2009, table 1: linear RGB without the cones for long, middle and short waves.
+EYES = {
+    "all cones": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def linear(color):
     rgb = np.array(matplotlib.colors.to_rgb(color))
-    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
 
 
-def seen_with_deuteranopia(color):
-    """What is left without green cones, the commonest deficiency (Machado, Oliveira and Fernandes 2009)."""
-    matrix = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
-    return np.array(matrix) @ np.array(matplotlib.colors.to_rgb(color))
+def contrast(color, behind="white"):
+    """The contrast ratio as WCAG 2 defines it."""
+    dark, light = sorted(linear(each) @ [0.2126, 0.7152, 0.0722] for each in (color, behind))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def seen(color, eye):
+    """The colour in CIE L*a*b* as an eye sees it: a distance of 2 is just noticed side by side."""
+    rgb = np.clip(np.array(EYES[eye]) @ linear(color), 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ rgb
+    x, y, z = (np.cbrt(t) if t > 0.008856 else 7.787 * t + 16 / 116 for t in xyz / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def test_importing_plot_and_widgets_loads_neither_matplotlib_nor_ipywidgets():
@@ -44,17 +63,105 @@ def test_importing_plot_and_widgets_loads_neither_matplotlib_nor_ipywidgets():
     assert run.stdout.strip() == "set()"
 
 
-def test_data_and_model_are_the_first_two_colours_and_differ_for_every_eye():
-    cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
-    assert cycle == PALETTE
-    data, model = matplotlib.colors.to_rgb(DATA), matplotlib.colors.to_rgb(MODEL)
-    assert (data, model) == (matplotlib.colors.to_rgb(PALETTE[0]), matplotlib.colors.to_rgb(PALETTE[1]))
-    assert np.abs(seen_with_deuteranopia(DATA) - seen_with_deuteranopia(MODEL)).max() > 0.3
+def test_data_and_model_are_the_first_two_colours():
+    assert matplotlib.rcParams["axes.prop_cycle"].by_key()["color"] == PALETTE
+    assert [matplotlib.colors.to_hex(color).upper() for color in (DATA, MODEL)] == PALETTE[:2]
 
 
-def test_data_and_model_can_be_read_on_white():
-    for color in (DATA, MODEL):
-        assert 1.05 / (luminance(color) + 0.05) > 3  # WCAG's minimum for graphics
+@pytest.mark.parametrize("eye", EYES)
+def test_every_eye_tells_the_colours_apart(eye):
+    for a, b in itertools.combinations(PALETTE, 2):
+        assert np.linalg.norm(seen(a, eye) - seen(b, eye)) > 15, (a, b)
+    assert np.linalg.norm(seen(DATA, eye) - seen(MODEL, eye)) > 60
+
+
+def test_red_and_green_would_fail_that_test():
+    assert np.linalg.norm(seen("#B04030", "deuteranopia") - seen("#607020", "deuteranopia")) < 15
+
+
+@pytest.mark.parametrize("color", PALETTE)
+def test_a_line_of_any_colour_can_be_seen_on_white(color):
+    assert contrast(color) >= 3  # WCAG 2.2, 1.4.11
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_badge_can_be_read_on_its_own_paper(right):
+    badge = checks._row(right, "x", "shape (2,)", "")
+    color, behind = re.search(r"color:(#\w+);background:(#\w+)", badge).groups()
+    assert contrast(color, behind) >= 4.5  # WCAG 2.2, 1.4.3
+    assert re.search(r">(✓ pass|✗ not yet)<", badge), "the verdict is a word and a sign, not only a colour"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_colours_of_the_reports_can_be_read_on_all_their_papers(scheme):
+    css = (COURSE / "grader" / "templates" / "style.css").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{(.*?)\}", css, re.S))
+    colors = light | dark if scheme == "dark" else light
+    texts = set(re.findall(r"(?<![\w-])color: var\(--(\w+)\)", css))
+    assert {"ink", "quiet", "good", "part", "bad", "link"} <= texts
+    papers = set(re.findall(r"background: var\(--(\w+)\)", css))
+    assert papers == {"paper", "soft", "mark"}
+    for paper in papers:
+        low = {text: round(contrast(colors[text], colors[paper]), 2) for text in texts}
+        assert {text: ratio for text, ratio in low.items() if ratio < 4.5} == {}, paper
+    assert contrast(colors["bar"], colors["soft"]) >= 3
+    assert re.search(r":focus-visible \{ outline: 3px solid var\(--link\)", css)
+
+
+NEUTRAL = {"black", "white", "gray", "k", "none"}
+MAPS = {"gray", "Greys", "Blues", "Oranges", "viridis", "viridis_r", "magma", "inferno", "RdBu_r"}
+CLASSES = {
+    "tab10",
+    "Pastel1",
+}  # ten digits, nine modes: no ten colours can be told apart, so something else says it too
+COLOURED = {"color", "c", "colors", "edgecolor", "edgecolors", "facecolor", "facecolors", "ecolor", "markerfacecolor"}
+
+
+def strange_colours(code):
+    """What a source says about colours beside the palette, greys and the maps that every eye can read."""
+    nodes = list(ast.walk(ast.parse(code)))
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    maps = [call for call in calls if re.search(r"Colormap", ast.unparse(call.func))]
+    mapped = {id(node) for call in maps for node in ast.walk(call)}
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in mapped:
+            text = node.value
+            if re.fullmatch(r"#[0-9A-Fa-f]{6}", text) and len({text[1:3], text[3:5], text[5:7]}) > 1:
+                yield text
+            if re.fullmatch(r"[rgbcmy][-.:o+*^]+|[-.:o+*^]+[rgbcmy]", text):
+                yield text
+    for keyword in (keyword for call in calls for keyword in call.keywords):
+        for value in ast.walk(keyword.value) if keyword.arg in COLOURED | {"cmap"} else ():
+            if isinstance(value, ast.Constant) and isinstance(value.value, str) and id(value) not in mapped:
+                text, grey = value.value, r"0\.\d+|#([0-9A-Fa-f]{2})\1\1|C[0-6]"
+                if keyword.arg == "cmap" and text not in MAPS | CLASSES:
+                    yield f"cmap={text}"
+                named = matplotlib.colors.is_color_like(text) and not re.fullmatch(grey, text)
+                if keyword.arg in COLOURED and named and text not in NEUTRAL:
+                    yield text
+
+
+@pytest.mark.parametrize(
+    "path", sorted((COURSE / "source").glob("*/*.py")), ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+def test_figures_use_the_palette_greys_and_readable_maps(path):
+    assert list(strange_colours(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'ax.plot(x, y, color="red")',
+        'ax.plot(x, y, "r--")',
+        'ax.plot(x, color="C7")',
+        'colour = "#12AB34"',
+        'ax.imshow(x, cmap="jet")',
+        'ax.scatter(x, y, c=["C0", "orange"])',
+    ],
+)
+def test_a_colour_of_ones_own_is_noticed(code):
+    assert list(strange_colours(code))
+    assert not list(strange_colours('ax.plot(x, "k--", color="C3"); ax.bar(x, color="#AAAAAA"); f("x", "0.5", "blue")'))
 
 
 def test_a_bar_lies_half_a_value_to_each_side_and_is_as_high_as_its_probability():

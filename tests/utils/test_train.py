@@ -429,6 +429,7 @@ def test_a_long_run_leaves_one_line_in_the_notebook(outputs):
 def test_a_live_curve_leaves_one_picture_of_the_whole_run(outputs):
     [output] = outputs[2]
     assert output.data.keys() == {"image/png", "text/plain"}
+    assert output.metadata["image/png"]["alt"].startswith("loss (nats")
     assert output.data["text/plain"].endswith(" at step 40 of 40")
     png = base64.b64decode(output.data["image/png"])
     assert png.startswith(b"\x89PNG")
@@ -465,7 +466,7 @@ def test_a_record_is_published_as_data_and_as_a_row(outputs):
 
 def test_a_live_curve_is_not_redrawn_more_often_than_eyes_can_follow(monkeypatch):
     shown = []
-    monkeypatch.setattr(train, "_display", lambda bundle, handle=None: shown.append(bundle) or "handle")
+    monkeypatch.setattr(train, "_display", lambda bundle, handle=None, metadata=None: shown.append(bundle) or "handle")
     curve, history = train._Curve(1000), History()
     for step in range(1000):
         history.loss.append(1 / (1 + step))

@@ -100,4 +100,5 @@ record(mean_squared_distance=(cost / n).item(), unit="per point")
 #
 # ## References
 #
-# - FILL IN: author (year). Title. *Journal*. arXiv:YYMM.NNNNN.
+# - FILL IN, in this form: M. Germain, K. Gregor, I. Murray, H. Larochelle (2015). MADE: masked autoencoder for
+#   distribution estimation. *ICML*. [arXiv:1502.03509](https://arxiv.org/abs/1502.03509).
