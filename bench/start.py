@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -49,10 +50,23 @@ def until_start_page(clone):
         else:
             raise RuntimeError(f"make lab ended without an address:\n{''.join(told[-20:])}")
         host, token = found.groups()
-        for path in ("lab/tree/START.md", "api/contents/START.md"):
-            with urllib.request.urlopen(f"{host}/{path}?token={token}", timeout=60) as answer:
-                text = answer.read().decode()
-        assert "lectures/" in text, "the start page has a map of the course"
+        answer(server, f"{host}/lab/tree/START.md?token={token}")
+        page = answer(server, f"{host}/api/contents/START.md?token={token}")
+        assert "lectures/" in page, "the start page has a map of the course"
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
+
+
+def answer(server, url):
+    """What the server answers; it prints its address a moment before it listens."""
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answered:
+                return answered.read().decode()
+        except urllib.error.HTTPError:
+            raise
+        except urllib.error.URLError:
+            if server.poll() is not None:
+                raise
+            time.sleep(0.05)

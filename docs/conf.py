@@ -22,12 +22,13 @@ language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx-mathjax-offline"]
 
 myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_dmath_double_inline = True  # $$...$$ within a paragraph, as Jupyter reads it
 myst_heading_anchors = 3  # [links](#to-a-heading), as GitHub makes them
 nb_execution_mode = "off"  # the notebooks were executed by `grade build`
 nb_ipywidgets_js = {}  # or pages would load them from a CDN
 nb_mime_priority_overrides = [("html", "text/html", 1)]
-mathjax3_config = {"loader": {"load": ["[tex]/boldsymbol"]}, "tex": {"packages": {"[+]": ["boldsymbol"]}}}
 
+smartquotes = False  # docstrings quote Python
 autodoc_inherit_docstrings = False
 
 html_theme = "sphinx_book_theme"
@@ -37,12 +38,14 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = True  # the notebooks that the download buttons give
 html_show_sphinx = False
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_theme_options = {
     "repository_url": HOME,
     "repository_branch": settings().branch,
     "use_repository_button": True,
     "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     "logo": {"text": project, "alt_text": "The front page"},
+    "navbar_persistent": [],  # the search stands in the side bar
     "show_toc_level": 2,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
@@ -59,13 +62,17 @@ def setup(app):
 def mend(app, document):
     """What the notebooks' and pages' trees need to be a site's; says which figures have no alt text."""
     name = app.env.docname
-    for cell in list(document.findall(lambda node: node.get("nb_element") == "cell_code" if hasattr(node, "get") else 0)):
+    for cell in list(
+        document.findall(lambda node: node.get("nb_element") == "cell_code" if hasattr(node, "get") else 0)
+    ):
         if cell["cell_metadata"].get("course", {}).get("role") == "setup":
             cell.parent.remove(cell)
     for text in document.findall(nodes.literal_block):
         if text.astext().startswith("["):  # [controls: ...; run this notebook to move them]
             text["classes"].append("controls")
-    for equation in document.findall(nodes.math_block):  # Sphinx would put what has several lines into a \split, without tags
+    for equation in document.findall(
+        nodes.math_block
+    ):  # Sphinx would put what has several lines into a \split, without tags
         equation["nowrap"] = equation["no-wrap"] = True
         equation[:] = [nodes.Text(f"\\[{equation.astext()}\\]")]
     for link in list(document.findall(pending_xref)):
@@ -113,4 +120,6 @@ def plain_docstring(app, what, name, obj, options, lines):
 def literal(row):
     """A row as reStructuredText that shows its every character; `names` as code."""
     parts = re.split(r"`([^`]+)`", row)
-    return "".join(f"``{part}``\\ " if n % 2 else re.sub(r"([\\*`_|<>])", r"\\\1", part) for n, part in enumerate(parts))
+    return "".join(
+        f"``{part}``\\ " if n % 2 else re.sub(r"([\\*`_|<>])", r"\\\1", part) for n, part in enumerate(parts)
+    )

@@ -21,7 +21,7 @@ MARKER = "<!-- topics -->"
 def build(out):
     """Write the site into the folder `out`; returns Sphinx's exit status, 0 where all went well.
 
-    A warning is an error: a dead link, a figure without alt text, a table that cannot be read. Then `out` stays as it was.
+    A warning is an error, and leaves `out` as it was: a dead link, a figure without alt text, a table that is none.
     """
     try:
         from sphinx.cmd.build import build_main
@@ -58,8 +58,8 @@ def gather(folder):
 
 
 def _card(folder, stem):
-    """Copy a topic's notebooks. Returns its card on the front page: a figure, title, summary, ways to lecture and lab."""
-    picture, links = [], []
+    """Copy a topic's notebooks. Returns its card on the front page: figure, title, summary, links."""
+    facts, picture, links = None, [], []
     for kind in KINDS:
         path = ROOT / kind / f"{stem}.ipynb"
         if path.is_file():
@@ -67,14 +67,15 @@ def _card(folder, stem):
             notebook.cells[0].source = without_solution(notebook.cells[0].source, stem)
             (folder / kind).mkdir(exist_ok=True, parents=True)
             nbformat.write(notebook, folder / kind / path.name)
-            facts, points = notebook.metadata.course, _points(notebook)
+            points = _points(notebook)
+            facts = facts or notebook.metadata.course
             links.append(f"[{kind[:-1].capitalize()}]({kind}/{path.name}), {facts.minutes} min{points}")
             if picture or not (png := _richest_figure(notebook)):
                 continue
             (folder / "figures").mkdir(exist_ok=True)
             (folder / "figures" / f"{stem}.png").write_bytes(base64.b64decode(png))
-            picture = [f"[![A figure of the lecture](figures/{stem}.png)]({kind}/{path.name})"]
-    rows = [":::{container} topic", *picture, f"### {facts.title}", f"{facts.summary}.", " · ".join(links), ":::"]
+            picture = [f"[![A figure of lecture {stem[:2]}](figures/{stem}.png)]({kind}/{path.name})"]
+    rows = [":::{container} lesson", *picture, f"### {facts.title}", f"{facts.summary}.", " · ".join(links), ":::"]
     return "\n\n".join(rows)
 
 
@@ -99,7 +100,7 @@ def _write_api(folder, module):
 
 
 class Output:
-    """How myst-nb shows what it does not know, or without alt text (an entry point in pyproject.toml names this class)."""
+    """How myst-nb shows what it does not know, or shows without alt text. pyproject.toml names it (entry points)."""
 
     mime_priority_overrides = ()
 

@@ -48,7 +48,7 @@ def page():
         number = stem.split("_")[0]
         cells = [f"**{about['title'] or stem}**<br>{about['summary']}" if about else stem]
         cells.append(f"[Lecture {number}](lectures/{stem}.ipynb), {lecture['minutes']}&nbsp;min" if lecture else "")
-        cells.append(f"[Lab {number}](labs/{quote(path.name)}), {lab['minutes']}&nbsp;min" if lab else "")
+        cells.append(f"[Lab {number}](labs/{quote(os.fsencode(path.name))}), {lab['minutes']}&nbsp;min" if lab else "")
         cells.append(f"{best:g} of {to_reach:g}" if to_reach else "")
         rows.append(f"| {' | '.join(cells)} |")
         reached, most = reached + best, most + to_reach
@@ -105,4 +105,5 @@ def _course(notebook):
 def _escaped(value):
     """A fact as one line of text inside a Markdown table."""
     text = " ".join(str(value).split()) if isinstance(value, str | int) else ""
+    text = text.encode(errors="replace").decode()  # JSON can hold half a character
     return re.sub(r"([\\`*\[\]<>|])", r"\\\1", text[:MAX_TEXT])

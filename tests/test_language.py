@@ -275,6 +275,7 @@ def test_every_figure_says_what_it_shows_to_those_who_hear_it(path):
         for output in pictures(cell):
             text = output["metadata"].get("image/png", {}).get("alt", "")
             assert text, f"{cell['id']}: a picture without alt text"
+            assert not text.startswith("picture with"), f"{cell['id']}: give it a title, or its axes names"
             assert len(text) <= 250, f"{cell['id']}: {text}"
             assert not re.search(r"[\\${}]", text), f"{cell['id']}: {text}"
 

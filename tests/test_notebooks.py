@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import nbformat
 import pytest
-from conftest import CHROMIUM, ROOT, grade
+from conftest import CHROMIUM, ROOT, copy_of_tiny, grade
 
 from grader.build import execute
 from grader.course import topics
@@ -181,6 +181,23 @@ def test_the_lectures_are_a_chain():
     chain = [{**title_links(path, "lectures"), "": path.with_suffix(".ipynb").name} for path in LECTURES]
     assert [found.get("Next lecture") for found in chain] == [*(found[""] for found in chain[1:]), None]
     assert [found.get("Previous lecture") for found in chain] == [None, *(found[""] for found in chain[:-1])]
+
+
+def test_a_new_lecture_is_linked_from_the_one_before_it_which_is_not_run_again(tmp_path):
+    root = copy_of_tiny(tmp_path / "course")
+    for stem in ("91_old", "92_new"):
+        header = (
+            f'# ---\n# jupyter:\n#   course:\n#     title: "{stem}"\n#     summary: words\n#     minutes: 1\n# ---\n\n'
+        )
+        (root / "source" / "lectures").mkdir(exist_ok=True)
+        (root / "source" / "lectures" / f"{stem}.py").write_text(
+            f"{header}# %% [markdown]\n# # {stem}\n\n# %%\nprint(1)\n"
+        )
+        grade("build", stem, root=root, check=0)
+    old = read(root / "lectures" / "91_old.ipynb")
+    assert "[Next lecture](92_new.ipynb)" in old.cells[0].source
+    assert old.cells[-1].outputs[0].text == "1\n"
+    assert "91_old" not in grade("build", "91_old", "--check", root=root).stdout
 
 
 @pytest.mark.parametrize("path", LABS, **ids)

@@ -32,12 +32,31 @@ def test_every_hook_is_local_and_runs_a_tool_of_the_environment():
         assert hook["entry"].startswith(".venv/bin/")
 
 
+def under_git(folder, cache):
+    """A git repository in the folder; returns git(*arguments), which runs it there."""
+    (folder / ".venv").symlink_to(sys.prefix)
+
+    def git(*arguments):
+        who = ["-c", "user.name=C", "-c", "user.email=c@example.org"]
+        return run("git", *who, *arguments, root=folder, PRE_COMMIT_HOME=str(cache), SKIP="words")
+
+    assert git("init", "-q").returncode == 0
+    (folder / ".git" / "info" / "exclude").write_text(".venv\n__pycache__/\n")
+    return git
+
+
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
-@pytest.mark.skipif(not (ROOT / ".venv" / "bin" / "ruff").is_file(), reason="no .venv here")
 def test_the_course_passes_its_hooks(tmp_path):
+    copy, cache = tmp_path / "course", tmp_path / "cache"  # a copy: a hook fails where somebody edits a file meanwhile
+    for name in run("git", "ls-files", "-z", root=ROOT).stdout.rstrip("\0").split("\0"):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+    under_git(copy, cache)("add", "-A")
     # Stale notebooks and spelling have tests of their own, which take longer.
-    done = run(PRE_COMMIT, "run", "--all-files", root=ROOT, PRE_COMMIT_HOME=str(tmp_path), SKIP="notebooks,words")
+    done = run(PRE_COMMIT, "run", "--all-files", root=copy, PRE_COMMIT_HOME=str(cache), SKIP="notebooks,words")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("Passed") == len(CONFIG["repos"][0]["hooks"]) - 2
 
 
 @pytest.fixture
@@ -47,16 +66,8 @@ def repository(own_tiny, tmp_path):
     ours = (ROOT / "pyproject.toml").read_text()
     with (own_tiny / "pyproject.toml").open("a") as file:
         file.write(ours[ours.index("[tool.ruff]") :])
-    (own_tiny / ".venv").symlink_to(sys.prefix)
-    environment = {"PRE_COMMIT_HOME": str(tmp_path / "cache"), "SKIP": "words"}
-
-    def git(*arguments):
-        who = ["-c", "user.name=C", "-c", "user.email=c@example.org"]
-        return run("git", *who, *arguments, root=own_tiny, **environment)
-
-    assert git("init", "-q").returncode == 0
-    (own_tiny / ".git" / "info" / "exclude").write_text(".venv\n__pycache__/\n")
-    assert run(PRE_COMMIT, "install", root=own_tiny, **environment).returncode == 0
+    git = under_git(own_tiny, tmp_path / "cache")
+    assert run(PRE_COMMIT, "install", root=own_tiny).returncode == 0
 
     def commit():
         git("add", "-A")

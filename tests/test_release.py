@@ -191,7 +191,7 @@ def test_make_has_the_targets_that_work_in_the_students_folder(students):
     lab = shell(students, "make -n lab NO_BROWSER=1 PYTHON=python3")
     assert "grader/install.py" in lab
     assert "jupyter lab" in lab
-    for target in ("test", "grade", "notebooks", "bench", "site"):
+    for target in ("test", "grade", "notebooks", "site"):
         assert "No rule to make target" in shell(students, f"make -n {target}")
         assert f"# make {target}" not in (students / "Makefile").read_text()
     assert "make clean" in (students / "Makefile").read_text()

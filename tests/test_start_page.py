@@ -118,6 +118,10 @@ def test_missing_half_written_and_foreign_notebooks_do_not_break_the_page(own_ti
     assert "| 1 of 6 |" in page(own_tiny)
     (own_tiny / "labs" / "odd.ipynb").unlink()
     (own_tiny / LAB).unlink()
+    half = json.dumps({"metadata": {"course": {"topic": TINY, "title": "half \ud83d of it"}}})
+    (own_tiny / "labs" / os.fsdecode(b"\xff.ipynb")).write_text(half)
+    assert "| **half ? of it**<br> |  | [Lab 90](labs/%FF.ipynb)" in page(own_tiny)
+    (own_tiny / "labs" / os.fsdecode(b"\xff.ipynb")).unlink()
     assert "| 90_tiny |  |  | 0 of 6 |" in page(own_tiny)
 
 

@@ -807,15 +807,17 @@ def small_grid(n, *, generator):
 
 stages, grid_counts = [], {}
 for name in ("relativistic + R1 + R2", "non-saturating + R1"):
-    wanted = [max(1, round(grid_steps * share)) for share in ((0.04, 0.2, 1) if not stages else (1,))]
+    G, D = toy_players(0)
+    wanted = [] if stages else [max(1, round(grid_steps * share)) for share in (0.04, 0.2)]
 
     def remember(step, G, D, ema, name=name, wanted=wanted):
         if step in wanted:
             with torch.no_grad():
-                stages.append((name, step, copy.deepcopy(D), (ema if step == grid_steps else G)(z_show)))
+                stages.append((name, step, copy.deepcopy(D), G(z_show)))
 
-    train_toy(*toy_players(0), small_grid, steps=grid_steps, generator=torch.Generator().manual_seed(0),
-              each=remember, **variants[name])
+    ema = train_toy(G, D, small_grid, steps=grid_steps, generator=torch.Generator().manual_seed(0),
+                    each=remember, **variants[name])
+    stages.append((name, grid_steps, D, ema(z_show)))
 fig, axes = plt.subplots(1, len(stages), figsize=(10, 3.2))
 for ax, (name, step, judge_then, points) in zip(axes, stages, strict=True):
     grid_counts[name] = count_modes(points, grid_centres(side), 0.05)

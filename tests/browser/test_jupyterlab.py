@@ -71,7 +71,7 @@ def server(browser, course, tmp_path_factory):
 def context(browser, server):
     """A student's browser, with what it has cached of JupyterLab; `asked`: what it wanted from elsewhere, in vain."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(3 * MINUTES)
+    context.set_default_timeout(5 * MINUTES)
     context.asked = []
     elsewhere = re.compile(r"^(?!http://(localhost|127\.0\.0\.1):|data:|blob:)")
     context.route(elsewhere, lambda route: (context.asked.append(route.request.url), route.abort()))
