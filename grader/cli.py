@@ -188,8 +188,8 @@ def _build(options):
 def _release(options):
     from grader import release
 
-    stems = [find_topic(wanted) for wanted in options.topics] or topics()
-    release.make(sorted(set(stems)), options.out, as_zip=options.zip)
+    stems = sorted({find_topic(wanted) for wanted in options.topics}) or topics()
+    release.make(stems, options.out, as_zip=options.zip)
     return 0
 
 

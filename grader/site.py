@@ -5,6 +5,7 @@ build("site")                    # then open site/index.html, or serve the folde
 
 import base64
 import pkgutil
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -65,11 +66,16 @@ def _card(folder, stem):
         if path.is_file():
             notebook = nbformat.read(path, as_version=4)
             notebook.cells[0].source = without_solution(notebook.cells[0].source, stem)
+            for cell in notebook.cells:
+                if cell.cell_type == "markdown":
+                    cell.source = _equations_on_a_line(cell.source)
             (folder / kind).mkdir(exist_ok=True, parents=True)
             nbformat.write(notebook, folder / kind / path.name)
             points = _points(notebook)
             facts = facts or notebook.metadata.course
-            links.append(f"[{kind[:-1].capitalize()}]({kind}/{path.name}), {facts.minutes} min{points}")
+            links.append(
+                f"[{kind[:-1].capitalize()}]({kind}/{path.name}), {notebook.metadata.course.minutes} min{points}"
+            )
             if picture or not (png := _richest_figure(notebook)):
                 continue
             (folder / "figures").mkdir(exist_ok=True)
@@ -77,6 +83,11 @@ def _card(folder, stem):
             picture = [f"[![A figure of lecture {stem[:2]}](figures/{stem}.png)]({kind}/{path.name})"]
     rows = [":::{container} lesson", *picture, f"### {facts.title}", f"{facts.summary}.", " · ".join(links), ":::"]
     return "\n\n".join(rows)
+
+
+def _equations_on_a_line(text):
+    """Markdown whose $$equations$$ have no line breaks: a line that begins with + would begin a list."""
+    return re.sub(r"\$\$.+?\$\$", lambda found: found[0].replace("\n", " "), text, flags=re.DOTALL)
 
 
 def _points(notebook):

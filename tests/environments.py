@@ -167,15 +167,18 @@ def kernel(program, folder, **variables):
         os.environ.update(before)
 
 
-def on_colab(made, folder, bare, source, kind):
-    """Execute a notebook as Colab would, and return it: nothing of the course in its folder `folder`/content."""
+def on_colab(made, folder, bare, source, kind, program=None):
+    """Execute a notebook as Colab would, and return it: nothing of the course in its folder `folder`/content.
+
+    program: the Python of a `machine`; a new one if None.
+    """
     from grader.build import execute
     from grader.course import settings
     from grader.source import assemble
 
     (folder / "content").mkdir(parents=True, exist_ok=True)
     local = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(made / "wheels"), "COLAB_RELEASE_TAG": "test"}
-    with kernel(machine(made, folder / "machine"), folder, **local, **github(bare, settings().repo)):
+    with kernel(program or machine(made, folder / "machine"), folder, **local, **github(bare, settings().repo)):
         return execute(assemble(source, kind), source, folder / "content" / f"{source.stem}.ipynb")
 
 

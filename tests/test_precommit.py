@@ -67,7 +67,7 @@ def repository(own_tiny, tmp_path):
     with (own_tiny / "pyproject.toml").open("a") as file:
         file.write(ours[ours.index("[tool.ruff]") :])
     git = under_git(own_tiny, tmp_path / "cache")
-    assert run(PRE_COMMIT, "install", root=own_tiny).returncode == 0
+    assert run(PRE_COMMIT, "install", root=own_tiny, PRE_COMMIT_HOME=str(tmp_path / "cache")).returncode == 0
 
     def commit():
         git("add", "-A")

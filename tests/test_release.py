@@ -15,7 +15,7 @@ from test_notebooks import links
 from grader.release import FILES, FOLDERS
 from grader.source import assemble
 
-LAB = "01_histograms_logistics"
+LAB, CLASS = "01_histograms_logistics", ("ada", "bruno")  # of its sample class
 SOLVED = {
     "double": "def double(x):\n    return x + x",
     "total": "def total(x):\n    return 2 * x.sum()",
@@ -273,19 +273,18 @@ def followed(tmp_path_factory):
     """(the course's folder, [(command, what it said)]) of the README's page for instructors, with topic 01 only."""
     parts = [f"{kind}/{LAB}.{end}" for kind, end in (("source/lectures", "py"), ("source/labs", "py"))]
     parts += [f"{kind}/{LAB}.ipynb" for kind in ("lectures", "labs", "solutions")]
-    parts += [f"labs/expected/{LAB}.json", f"samples/{LAB}", f"tests/answers/{LAB}", "Makefile", "README.md"]
+    parts += [f"labs/expected/{LAB}.json", f"tests/answers/{LAB}", "Makefile", "README.md"]
+    parts += [f"samples/{LAB}/{name}.ipynb" for name in CLASS]
     course = copy_of([*FILES, *FOLDERS, *parts], tmp_path_factory.mktemp("instructor") / "course")
+    lecture = course / "lectures" / f"{LAB}.ipynb"  # the only one here has no next one
+    lecture.write_text(re.sub(r" · \[Next lecture\]\([^)]*\)", "", lecture.read_text()))
     (course / "roster.csv").write_text(
         "Student,ID,SIS User ID,SIS Login ID,Section\nPoints Possible,,,,\n"
-        + "".join(f'"{name}",{n},s{n},{name},A\n' for n, name in enumerate(hand_ins(), 1))
+        + "".join(f'"{name}",{n},s{n},{name},A\n' for n, name in enumerate(CLASS, 1))
     )
     commands = [line for about, body in blocks(instructors_page()) if not about for line in body.splitlines()]
     assert len(commands) >= 6
     return course, [(command, shell(course, command, OMP_NUM_THREADS="1")) for command in commands]
-
-
-def hand_ins():
-    return sorted(path.stem for path in (ROOT / "samples" / LAB).glob("*.ipynb"))
 
 
 def test_every_command_of_the_instructors_page_works(followed):
@@ -295,12 +294,12 @@ def test_every_command_of_the_instructors_page_works(followed):
 
 def test_at_the_end_of_the_page_there_is_a_graded_class(followed):
     course, _ = followed
-    assert set(entries(course / "grades" / "01")) == set(hand_ins())
+    assert set(entries(course / "grades" / "01")) == set(CLASS)
     pages = {path.stem for path in (course / "grades" / "01" / "students").glob("*.html")}
-    assert pages == set(hand_ins())
+    assert pages == set(CLASS)
     for name in ("canvas.csv", "grades.csv"):
         text = (course / name).read_text()
-        assert all(student in text for student in hand_ins()), name
+        assert all(student in text for student in CLASS), name
     bruno = entries(course / "grades" / "01")["bruno"]
     assert sum(row["points"] for row in bruno["checks"] if row["task"] == "kl_bits") == 2
 

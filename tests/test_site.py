@@ -129,6 +129,15 @@ def test_every_page_has_one_title_and_its_headings_in_order(pages):
         assert page.language == "en", name
 
 
+def test_every_equation_was_read_as_one(site):
+    for path in [*site.glob("lectures/*.html"), *site.glob("labs/*.html")]:
+        text = path.read_text(encoding="utf-8")
+        article = text[text.index("<article") : text.index("</article>")]
+        prose = re.sub(r'(?s)<(pre|code)\b.*?</\1>|<(span|div) class="math.*?</\2>|alt="[^"]*"', "", article)
+        assert len(prose) > 1000
+        assert re.findall(r"\$.{0,40}|\\[a-zA-Z]+.{0,40}", prose) == [], path.stem
+
+
 def test_a_page_asks_nothing_of_another_machine_and_sets_its_equations(visit):
     for name in WATCHED:
         page = visit(name)
