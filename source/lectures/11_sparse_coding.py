@@ -156,7 +156,7 @@ def alternate_fit(x, D, infer, *, steps, means=False):
 
     means: column j is the z-weighted mean of the x (k-means); otherwise least squares, then columns of length 1.
     """
-    for _ in progress(range(steps)):
+    for _ in progress(range(steps), stoppable=True):
         z = infer(x, D)
         gram = z.sum(0).diag() if means else z.T @ z
         new = torch.linalg.solve(gram + 1e-6 * torch.eye(len(gram)).to(x), z.T @ x).T
