@@ -48,7 +48,7 @@ def until_start_page(clone):
             if found := ADDRESS.search(line):
                 break
         else:
-            raise RuntimeError(f"make lab ended without an address:\n{''.join(told[-20:])}")
+            raise RuntimeError(f"make lab ended without an address:\n{''.join(told)}")
         host, token = found.groups()
         answer(server, f"{host}/lab/tree/START.md?token={token}")
         page = answer(server, f"{host}/api/contents/START.md?token={token}")

@@ -62,17 +62,13 @@ def setup(app):
 def mend(app, document):
     """What the notebooks' and pages' trees need to be a site's; says which figures have no alt text."""
     name = app.env.docname
-    for cell in list(
-        document.findall(lambda node: node.get("nb_element") == "cell_code" if hasattr(node, "get") else 0)
-    ):
-        if cell["cell_metadata"].get("course", {}).get("role") == "setup":
+    for cell in list(document.findall(nodes.container)):
+        if cell.get("cell_metadata", {}).get("course", {}).get("role") == "setup":
             cell.parent.remove(cell)
     for text in document.findall(nodes.literal_block):
-        if text.astext().startswith("["):  # [controls: ...; run this notebook to move them]
+        if re.fullmatch(r"\[.*; run this notebook to .*\]\s*", text.astext()):  # where a widget would be
             text["classes"].append("controls")
-    for equation in document.findall(
-        nodes.math_block
-    ):  # Sphinx would put what has several lines into a \split, without tags
+    for equation in document.findall(nodes.math_block):  # as it is: within Sphinx's \split it could have no \tag
         equation["nowrap"] = equation["no-wrap"] = True
         equation[:] = [nodes.Text(f"\\[{equation.astext()}\\]")]
     for link in list(document.findall(pending_xref)):

@@ -316,7 +316,7 @@ def _with_links(text, kind, stem):
         if (ROOT / "GLOSSARY.md").is_file():
             links.append("[Glossary](../GLOSSARY.md)")
     title, _, rest = text.partition("\n")
-    return f"{title}\n\n{' · '.join(links)}\n{rest}"
+    return f"{title}\n\n{' · '.join(links)}\n\n{rest.lstrip()}"
 
 
 SOLUTION = "[Solution](../solutions/{stem}.ipynb), after you have tried"

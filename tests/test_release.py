@@ -283,7 +283,10 @@ def followed(tmp_path_factory):
     )
     commands = [line for about, body in blocks(instructors_page()) if not about for line in body.splitlines()]
     assert len(commands) >= 6
-    return course, [(command, shell(course, command, OMP_NUM_THREADS="1")) for command in commands]
+    said = [(command, shell(course, command, OMP_NUM_THREADS="1")) for command in commands]
+    if any("cannot be isolated" in text for _, text in said):
+        pytest.skip("submissions cannot be isolated here (no bubblewrap?), so the page's `grade run` refuses")
+    return course, said
 
 
 def test_every_command_of_the_instructors_page_works(followed):
@@ -299,8 +302,8 @@ def test_at_the_end_of_the_page_there_is_a_graded_class(followed):
     for name in ("canvas.csv", "grades.csv"):
         text = (course / name).read_text()
         assert all(student in text for student in CLASS), name
-    bruno = entries(course / "grades" / "01")["bruno"]
-    assert sum(row["points"] for row in bruno["checks"] if row["task"] == "kl_bits") == 2
+    (change,) = entries(course / "grades" / "01")["bruno"]["manual"]
+    assert (change["task"], change["points"]) == ("kl_bits", 2)
 
 
 def test_the_stamp_is_in_what_students_get(followed):
