@@ -33,6 +33,7 @@ def page():
     """The start page as Markdown, the points reached, and those to reach."""
     rows, reached, most = ["| topic | lecture | lab | points so far |", "|---|---|---|---|"], 0.0, 0.0
     lectures = {path.stem: _course(_read(path)) for path in (ROOT / "lectures").glob("*.ipynb")}
+    lectures = {stem: facts for stem, facts in lectures.items() if facts["topic"] == stem}  # no copies, nothing else
     expected = {path.stem: _points(path) for path in (ROOT / "labs" / "expected").glob("*.json")}
     tries = {stem: [] for stem in {*lectures, *expected}}  # stem -> [(points, is it the lab's own file, path, facts)]
     for path in (ROOT / "labs").glob("*.ipynb"):

@@ -52,7 +52,9 @@ def test_the_page_has_a_row_a_topic_with_links_minutes_and_points_and_a_total(ow
 def test_the_course_s_own_page_links_every_lecture_and_lab_and_the_glossary(tmp_path):
     for folder in ("lectures", "labs"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("checkpoints", "images"))
+    shutil.copy(tmp_path / "lectures" / "03_made.ipynb", tmp_path / "lectures" / "03_made-Copy1.ipynb")
     text = page(tmp_path)
+    assert "Copy1" not in text
     for kind in ("lectures", "labs"):
         for path in (ROOT / kind).glob("*.ipynb"):
             assert f"({kind}/{path.name})" in text
