@@ -26,12 +26,12 @@ $(ALL): $(READY)
 	@$(PYTHON) grader/install.py cluster dev site
 
 lab: $(READY)
-	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/START.md \
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/START.md \
 		--LabApp.workspaces_dir="$(CURDIR)/.venv/share/jupyter/lab/workspaces" \
 		$(if $(NO_BROWSER)$(HEADLESS),--no-browser) $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: $(ALL)
-	@$(BIN)/pytest -n auto --dist worksteal $(if $(TOPIC),-k $(TOPIC)_) $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(if $(TOPIC),-k $(firstword $(subst _, ,$(notdir $(TOPIC))))_) $(ARGS)
 
 grade: $(READY)
 	@$(BIN)/grade run $(LAB) samples/$(notdir $(wildcard samples/$(LAB)_*)) --allow-unsandboxed

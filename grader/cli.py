@@ -288,7 +288,6 @@ def _export(options):
 
 
 def _new(options):
-    from grader.course import ROOT
     from grader.new import new_topic
 
     for path in new_topic(options.topic, options.title):

@@ -62,7 +62,7 @@ def main():
     options, why = torch_options()
     extras = sys.argv[1:]
     if not (VENV / ".ready").exists():
-        print(f"torch: {why}", flush=True)
+        print(f"installing into .venv (2 GB; a minute where pip has it all, else several). torch: {why}", flush=True)
         pip(*constraints, *options, "torch")
     pip(*constraints, *options, "-e", f".[{','.join(['course', *extras])}]")
     (VENV / "-".join([".ready", *extras])).touch()

@@ -1,6 +1,6 @@
 """`grade release --out DIR`: the course as students get it, without solutions, sources and tests.
 
-What is named here comes along and nothing else does: a file that somebody adds to the course stays at home.
+What is named here comes along, and the code in FOLDERS; whatever else lies in the course stays at home.
 """
 
 import re
@@ -25,6 +25,7 @@ FILES = (
     "pyproject.toml",
 )
 FOLDERS = (".devcontainer", "grader", "utils")
+KINDS_OF_FILE = {".css", ".html", ".js", ".json", ".md", ".npz", ".py", ".toml"}  # in FOLDERS: no notes, no gradebook
 TARGETS = ("lab", "clean")  # of the Makefile; the others need what is not there
 LIST = ".release"  # the names of a release's files; its being there says that a folder is one
 LATER = ("START.md",)  # `make lab` writes it
@@ -53,11 +54,15 @@ def make(stems, out, *, as_zip=False):
     ours = _names(out)
     for name in set(ours) - set(files):
         (out / name).unlink(missing_ok=True)
-    for name, (data, program) in {LIST: ("".join(f"{name}\n" for name in files).encode(), False), **files}.items():
-        path = out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        path.chmod(0o755 if program else 0o644)
+    listed = "".join(f"{name}\n" for name in files).encode()
+    try:
+        for name, (data, program) in {LIST: (listed, False), **files}.items():
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(0o755 if program else 0o644)
+    except OSError as error:
+        raise CourseError(f"cannot write to --out {out}: {error.strerror}") from None
     size = sum(len(data) for data, _ in files.values())
     print(f"{out}: {_counted(files)}, {len(files)} files, {size / 1e6:.1f} MB; no solutions, no sources, no tests")
     if as_zip:
@@ -84,7 +89,7 @@ def student_files(stems):
     """All that students get of the topics: {path: (bytes, is it a program)}."""
     paths = [ROOT / name for name in FILES]
     for folder in FOLDERS:
-        paths += [path for path in (ROOT / folder).rglob("*") if path.is_file() and not _left_behind(path, folder)]
+        paths += [path for path in (ROOT / folder).rglob("*") if _is_ours(path, folder)]
     for stem in stems:
         paths += (ROOT / "lectures" / "checkpoints").glob(f"{stem.split('_')[0]}_*.safetensors")
         paths += [expected_path(stem)] if (ROOT / "source" / "labs" / f"{stem}.py").is_file() else []
@@ -100,9 +105,10 @@ def student_files(stems):
     return dict(sorted(files.items()))
 
 
-def _left_behind(path, folder):
-    """Is a file what Python and editors leave behind, or hidden?"""
-    return any(part.startswith((".", "__pycache__")) for part in path.relative_to(ROOT / folder).parts)
+def _is_ours(path, folder):
+    """Is it code of the course: no link, nothing hidden, and not what Python and editors leave behind?"""
+    hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(ROOT / folder).parts)
+    return path.suffix in KINDS_OF_FILE and path.is_file() and not path.is_symlink() and not hidden
 
 
 def _is_program(path):

@@ -221,7 +221,9 @@ def find_course():
 if find_course() is None:
     if not (os.environ.get("COLAB_RELEASE_TAG") or "google.colab" in sys.modules):
         raise ModuleNotFoundError(f"no course at or above {{pathlib.Path.cwd()}}: open this in a clone of {{REPO}}")
-    subprocess.run(["git", "clone", "-q", "--depth=1", "-b", BRANCH, f"https://github.com/{{REPO}}.git"], check=True)
+    git = ["git", "clone", "-q", "--depth=1", "-b", BRANCH, f"https://github.com/{{REPO}}.git"]
+    if (done := subprocess.run(git, capture_output=True, text=True)).returncode:
+        raise RuntimeError(f"{{REPO}} ({{BRANCH}}) could not be fetched. git says: {{done.stderr.strip()}}")
 course = str(find_course())
 if sys.path[0] != course:
     sys.path.insert(0, course)
@@ -313,8 +315,8 @@ def _with_links(text, kind, stem):
     if kind == "lectures":
         beside = zip(("Previous lecture", "Next lecture"), neighbours(stem), strict=True)
         links += [f"[{name}]({other}.ipynb)" for name, other in beside if other]
-        if (ROOT / "GLOSSARY.md").is_file():
-            links.append("[Glossary](../GLOSSARY.md)")
+    if kind != "solutions" and (ROOT / "GLOSSARY.md").is_file():
+        links.append("[Glossary](../GLOSSARY.md)")
     title, _, rest = text.partition("\n")
     return f"{title}\n\n{' · '.join(links)}\n\n{rest.lstrip()}"
 

@@ -23,7 +23,7 @@ def write():
     text, reached, most = page()
     path = ROOT / PAGE
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
-        part = path.with_name(f".{PAGE}.part")
+        part = path.with_name(f".{PAGE}.{os.getpid()}")  # two servers may write at once
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     return reached, most
@@ -107,4 +107,4 @@ def _escaped(value):
     """A fact as one line of text inside a Markdown table."""
     text = " ".join(str(value).split()) if isinstance(value, str | int) else ""
     text = text.encode(errors="replace").decode()  # JSON can hold half a character
-    return re.sub(r"([\\`*\[\]<>|])", r"\\\1", text[:MAX_TEXT])
+    return re.sub(r"([\\`*\[\]<>|$&_~])", r"\\\1", text[:MAX_TEXT])

@@ -44,6 +44,13 @@ def test_a_result_that_moved_is_shown_with_both_values(course):
     )
 
 
+def test_a_result_that_is_no_number_any_more_moved_and_another_rounding_did_not(course):
+    write(course, float("nan"), 2.0 + 1e-12)
+    done = grade("moved", "--by", "0", root=course, check=1)
+    assert done.stdout.startswith("90_tiny: nll  80 -> nan nats/image")
+    assert done.stdout.endswith("1 results moved by more than 0 % since HEAD\n")
+
+
 def test_a_result_that_came_or_went_is_shown(course):
     (course / "lectures" / "90_tiny.ipynb").rename(course / "lectures" / "91_other.ipynb")
     done = grade("moved", root=course, check=1)

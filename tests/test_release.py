@@ -99,6 +99,19 @@ def secrets_of(course):
     return {stem: {line for line in lines - shown if len(line) > 6} for stem, lines in solved.items()}
 
 
+def test_what_else_lies_in_the_course_stays_at_home(own_course, students, tmp_path):
+    (own_course / "utils" / "exam_notes.txt").write_text("question 1")
+    (own_course / "grader" / "gradebook.db").write_text("ada: 24")
+    (own_course / "utils" / "link.py").symlink_to("/etc/hostname")
+    grade("release", "--out", tmp_path / "students", root=own_course, check=0)
+    assert files(tmp_path / "students").keys() == files(students).keys()
+
+
+def test_a_folder_that_cannot_be_written_is_named(course):
+    done = grade("release", "--out", "/proc/students", root=course, check=2)
+    assert "cannot write to --out /proc/students" in done.stderr
+
+
 def test_no_line_of_a_solution_is_in_any_file_that_students_get(students, course):
     secrets = secrets_of(course)[TINY]
     assert {"answer = SCALE * x", "return double(x).sum()"} <= secrets

@@ -56,6 +56,13 @@ def test_a_strangers_utils_does_not_stand_in_the_way(tmp_path, remote):
     assert done.stdout == "utils from tiny-course\n", done.stderr
 
 
+def test_where_the_course_cannot_be_fetched_it_says_why(tmp_path):
+    content = tmp_path / "content"
+    content.mkdir()
+    done = run(content, **github(tmp_path / "nowhere.git", "example/tiny-course"), COLAB_RELEASE_TAG="test")
+    assert "example/tiny-course (main) could not be fetched. git says: fatal: " in done.stderr
+
+
 def test_elsewhere_it_says_what_to_do(tmp_path):
     done = run(tmp_path)
     assert f"no course at or above {tmp_path}: open this in a clone of example/tiny-course" in done.stderr
@@ -71,7 +78,7 @@ def test_on_colab_it_installs_only_what_is_missing_and_never_torch(tmp_path, mon
     assert colab.ready().endswith("installed constriction")
     assert [call[-1] for call in calls] == ["constriction>=0.4"]
     monkeypatch.delenv("COLAB_RELEASE_TAG")
-    assert "not installed: constriction" in colab.ready()
+    assert "not installed: constriction, ipywidgets, numpy, torch (`make lab`" in colab.ready()
     assert len(calls) == 1
 
 

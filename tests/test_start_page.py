@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import urllib.request
 from contextlib import contextmanager
 
 import pytest
-from conftest import ROOT, TINY, grade
+from conftest import ROOT, TINY, grade, stop
 
 LAB = f"labs/{TINY}.ipynb"
 
@@ -167,15 +166,14 @@ def server(command, folder, home, **environment):
             time.sleep(0.2)
         yield found[0]
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        stop(process)
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """The address that `make lab` prints."""
     home = tmp_path_factory.mktemp("home")
-    with server(["make", "lab"], ROOT, home, NO_BROWSER="1", JUPYTER_PORT="18888") as found:
+    with server(["make", "lab"], ROOT, home, NO_BROWSER="1", JUPYTER_PORT="0") as found:
         yield found
 
 
@@ -228,7 +226,7 @@ def test_the_extension_that_shows_the_page_anew_is_loaded(address):
 
 
 def test_a_lab_that_is_saved_renews_the_page_and_a_page_in_the_way_harms_no_save(own_tiny, tmp_path):
-    program = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=18898"]
+    program = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"]
     with server(program, own_tiny, tmp_path / "home", COURSE_ROOT=str(own_tiny)) as address:
         assert "| 0 of 6 |" in (own_tiny / "START.md").read_text()
 

@@ -17,7 +17,7 @@ def missing():
     path = COURSE / "pyproject.toml"
     project = tomllib.loads(path.read_text()).get("project", {}) if path.is_file() else {}
     wanted = project.get("dependencies", [])
-    return [line for line in wanted if _name(line) not in NEVER and not _installed(_name(line))]
+    return [line for line in wanted if not _installed(_name(line))]
 
 
 def _name(requirement):
@@ -39,6 +39,8 @@ def ready():
     """One line that says where `utils` is, seen from the notebook; on Colab, what is missing is installed first."""
     line = f"utils from {os.path.relpath(COURSE)}"
     absent = missing()
+    if on_colab():
+        absent = [line for line in absent if _name(line) not in NEVER]
     if absent and on_colab():
         subprocess.run([sys.executable, "-m", "pip", "install", "-q", *absent], check=True)
         return f"{line}; installed {', '.join(map(_name, absent))}"

@@ -28,7 +28,7 @@ def _load_jupyter_server_extension(app):
             app.log.warning("START.md was not written: %s: %s", type(error).__name__, error)
 
     def saved(os_path, model, contents_manager):
-        if Path(os_path).parent == ROOT / "labs":
+        if Path(os_path).resolve().parent == (ROOT / "labs").resolve():
             write()
 
     write()

@@ -27,8 +27,8 @@
 # equally by the values of a check. That badge is help; the grade is computed later in the same way with *other* inputs.
 # A task you left out or got wrong does not cost you the later ones in the grade: there the solution stands in for it.
 # Here it does, so mend the tasks in their order. To go on at a later section, put the cursor there and choose *Run >
-# Run All Above Selected Cell*: that does not stop at a task that is not done. Add cells wherever you like; edits to a
-# check cell are ignored.
+# Run All Above Selected Cell*: that does not stop at a task that is not done. In Colab, save a copy in Drive first
+# (*File* menu); *Runtime > Run before* does it there. Add cells wherever you like; edits to a check cell are ignored.
 
 # %%
 import copy
@@ -1204,7 +1204,7 @@ def count_modes(samples, centres, sigma):
 
 
 # %% check="count_modes" points=2
-# Eight sets of samples around random centres, some of them close together, some never visited.
+# Nine sets of samples around random centres, some of them close together, some never visited.
 
 
 def sets_of_samples(n=40):
@@ -1212,12 +1212,15 @@ def sets_of_samples(n=40):
         visited = (torch.rand(n, generator=fresh_generator()) ** 2 * 6).long()  # the first centres more often
         visited = visited.clamp(max=int(torch.randint(2, 5, (1,), generator=fresh_generator())))
         yield centres[visited] + 2.5 * scale * fresh(n, 3), centres, float(scale)
+    away, centres = fresh(2, 3), 5 * torch.eye(3) + 0.1 * fresh(3, 3)  # two samples, two and five sigma away
+    away = away / away.norm(dim=1, keepdim=True)
+    yield centres[:2] + torch.tensor([[0.1], [0.25]]) * away, centres, 0.05
 
 
-results = torch.tensor([[float(number) for number in count_modes(*one)] for one in sets_of_samples()])  # (8, 3)
+results = torch.tensor([[float(number) for number in count_modes(*one)] for one in sets_of_samples()])  # (9, 3)
 check(
     modes=results[:, 0],
-    hint="How many of six centres were found in each of eight sets. Too many: samples further than three sigma count, "
+    hint="How many centres were found in each of nine sets. Too many: samples further than three sigma count, "
     "or one sample counts for two centres. A mode needs one good sample, not a good share.",
 )
 check(

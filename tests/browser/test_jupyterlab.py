@@ -3,24 +3,26 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 
 import nbformat
 import pytest
-from conftest import ROOT, keep_picture
+from conftest import ROOT, keep_picture, stop
 
 from grader.course import topics
 from grader.source import assemble
 
 MINUTES = 60_000  # Playwright counts in milliseconds
 LAB, TASK = "01_histograms_logistics", "fit_histogram"
-ENDED = """() => {
+# Every cell has run, or, where an error `stops` the rest, none runs any more.
+ENDED = """([stops, errors]) => {
     const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].map(each => each.textContent)
-    return /\\d/.test(prompts[0]) && !prompts.includes("[*]:")
+    if (stops && document.querySelector(errors)) return !prompts.includes("[*]:")
+    return prompts.every(prompt => /\\d/.test(prompt))
 }"""
+ERRORS = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
 RESUMABLE = """\
 w = torch.full((1,), 100.0, requires_grad=True)
 data = torch.zeros(8, 1)
@@ -63,8 +65,7 @@ def server(browser, course, tmp_path_factory):
             time.sleep(0.2)
         yield found[1], found[2]
     finally:
-        os.killpg(started.pid, signal.SIGTERM)
-        started.wait(60)
+        stop(started)
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +105,10 @@ def kernel_is_idle(page):
     page.locator("#jp-main-statusbar").get_by_text("Python 3 (ipykernel) | Idle").wait_for()
 
 
-def run_all(page):
+def run_all(page, *, stops=True):
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator('.lm-Menu-item[data-command="runmenu:run-all"]').click()
-    page.wait_for_function(ENDED)
+    page.wait_for_function(ENDED, arg=[stops, ERRORS])
     kernel_is_idle(page)
 
 
@@ -176,11 +177,11 @@ def test_the_links_lead_from_the_start_page_to_a_lecture_and_its_lab(opened):
 def test_a_lecture_runs_from_top_to_bottom_and_its_sliders_move(opened, context, stem):
     page = opened(f"lectures/{stem}.ipynb")
     run_all(page)
-    wrong = '[data-mime-type="application/vnd.jupyter.error"], [data-mime-type="application/vnd.jupyter.stderr"]'
-    assert page.locator(".jp-CodeCell").locator(wrong).all_inner_texts() == []
+    assert page.locator(".jp-CodeCell").locator(ERRORS).all_inner_texts() == []
     prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
     assert [prompt for prompt in prompts if not re.fullmatch(r"\[\d+\]:", prompt)] == []
-    assert page.locator(".jp-NotebookPanel img").count() >= 8
+    shown = page.locator(".jp-NotebookPanel img").count()
+    assert shown >= 8, f"{shown} pictures, a lecture has at least 8"
     broken = "all => all.filter(each => !each.naturalWidth).map(each => each.alt)"
     assert page.locator(".jp-NotebookPanel img").evaluate_all(broken) == []
     assert page.locator("mjx-merror").count() == 0
@@ -209,7 +210,7 @@ def test_a_stub_fails_a_wrong_answer_gets_a_hint_and_the_right_one_its_points(op
     row.get_by_text("0 of 24").wait_for()
     row.locator('a[href*="labs/"]').click()
     kernel_is_idle(page)
-    run_all(page)
+    run_all(page, stops=False)
     task, check = cell_with(page, f"# task: {TASK}"), cell_with(page, f'begin_check("{TASK}-1")')
     output = check.locator(".jp-OutputArea")
     assert f"NotImplementedError: {TASK}" in output.inner_text()
@@ -262,12 +263,12 @@ def test_a_long_run_can_be_interrupted_and_goes_on_from_there(opened):
     run(page, cell_with(page, "import torch"))
     run(page, cell_with(page, "w = torch.full"))
     losses = []
-    for cell, stop in zip(cell_with(page, "run()").all(), ("button", "keys"), strict=True):
+    for cell, way in zip(cell_with(page, "run()").all(), ("button", "keys"), strict=True):
         cell.locator(".cm-content").click()
         page.keyboard.press("Control+Enter")
         cell.locator(".jp-OutputArea-output img").wait_for()
         another_picture(page, cell, pictures(cell))  # it is redrawn while it runs
-        if stop == "button":
+        if way == "button":
             page.locator('[data-command="notebook:interrupt-kernel"]').first.click()
         else:
             page.keyboard.press("i")
@@ -278,6 +279,6 @@ def test_a_long_run_can_be_interrupted_and_goes_on_from_there(opened):
         losses += map(
             float, re.search(r"from ([\d.]+) to ([\d.]+)", cell.locator(".jp-OutputArea").inner_text()).groups()
         )
-        keep_picture(page, f"interrupted-by-{stop}")
+        keep_picture(page, f"interrupted-by-{way}")
     assert losses == sorted(losses, reverse=True)
     assert losses[0] == 10_000

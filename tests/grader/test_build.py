@@ -140,6 +140,12 @@ def test_repository_and_branch_are_stamped_everywhere_and_nothing_is_executed(ow
     assert "up to date" in grade("build", "--check", root=own_tiny, check=0).stdout
 
 
+def test_a_build_for_a_look_is_not_what_is_committed(own_tiny):
+    grade("build", "90", root=own_tiny, check=0, COURSE_BUDGET="smoke")
+    done = grade("build", "--check", root=own_tiny, check=1)
+    assert "solutions/90_tiny.ipynb: built in the smoke budget" in done.stdout
+
+
 def test_a_stamp_builds_what_was_not_current(own_tiny, tmp_path):
     change(source_of(own_tiny), "Two times every number", "Twice every number")
     done = grade("build", "--branch", "2026", root=own_tiny, **no_kernel(tmp_path / "j"))
