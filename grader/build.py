@@ -43,12 +43,12 @@ def build(stems, say=print, run=None):
             say(f"{path.relative_to(ROOT)}{' ...' if executed else ''}")
             if executed:
                 notebook = run(notebook, source, path)
-                if os.environ.get("COURSE_BUDGET", "").strip() == "smoke" and run is execute:
-                    notebook.metadata["course"]["budget"] = "smoke"
             if kind == "solutions":  # now that the expectations are known: run again, and every check has to pass
                 _write(expected_path(stem), expected_text(notebook))
                 notebook = run(assemble(source, kind), source, path)
                 _must_pass(notebook, source)
+            if executed and run is execute and os.environ.get("COURSE_BUDGET", "").strip() == "smoke":
+                notebook.metadata["course"]["budget"] = "smoke"
             _write(path, dump(notebook))
         for path, text in answers.sample_class(stem).items():
             _write(path, text)

@@ -315,7 +315,7 @@ def _with_links(text, kind, stem):
     if kind == "lectures":
         beside = zip(("Previous lecture", "Next lecture"), neighbours(stem), strict=True)
         links += [f"[{name}]({other}.ipynb)" for name, other in beside if other]
-    if kind != "solutions" and (ROOT / "GLOSSARY.md").is_file():
+    if kind != "solutions":
         links.append("[Glossary](../GLOSSARY.md)")
     title, _, rest = text.partition("\n")
     return f"{title}\n\n{' · '.join(links)}\n\n{rest.lstrip()}"

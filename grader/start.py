@@ -107,4 +107,4 @@ def _escaped(value):
     """A fact as one line of text inside a Markdown table."""
     text = " ".join(str(value).split()) if isinstance(value, str | int) else ""
     text = text.encode(errors="replace").decode()  # JSON can hold half a character
-    return re.sub(r"([\\`*\[\]<>|$&_~])", r"\\\1", text[:MAX_TEXT])
+    return re.sub(r"([\\`*\[\]<>|$&~])", r"\\\1", text[:MAX_TEXT])

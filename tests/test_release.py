@@ -150,13 +150,13 @@ def test_the_same_course_gives_the_same_bytes(course, students, tmp_path):
 
 
 def test_a_program_stays_one_in_folder_and_zip(own_course, tmp_path):
-    (own_course / "utils" / "run.sh").write_text("#!/bin/sh\n")
-    (own_course / "utils" / "run.sh").chmod(0o700)
+    (own_course / "utils" / "run.py").write_text("#!/usr/bin/env python3\n")
+    (own_course / "utils" / "run.py").chmod(0o700)
     grade("release", "--out", tmp_path / "out", "--zip", root=own_course, check=0)
-    assert stat.S_IMODE((tmp_path / "out" / "utils" / "run.sh").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "out" / "utils" / "run.py").stat().st_mode) == 0o755
     assert stat.S_IMODE((tmp_path / "out" / "Makefile").stat().st_mode) == 0o644
     with zipfile.ZipFile(tmp_path / "out.zip") as archive:
-        assert archive.getinfo("out/utils/run.sh").external_attr >> 16 == stat.S_IFREG | 0o755
+        assert archive.getinfo("out/utils/run.py").external_attr >> 16 == stat.S_IFREG | 0o755
 
 
 def test_a_folder_of_somebody_elses_is_left_alone(course, tmp_path):
