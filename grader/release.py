@@ -52,8 +52,9 @@ def make(stems, out, *, as_zip=False):
     """Write the students' folder `out`, with as_zip also `out`.zip: the same course gives the same bytes."""
     files = student_files(stems)
     ours = _names(out)
-    for name in set(ours) - set(files):
+    for name in sorted(set(ours) - set(files)):
         (out / name).unlink(missing_ok=True)
+        print(f"removed: {out / name}")
     listed = "".join(f"{name}\n" for name in files).encode()
     try:
         for name, (data, program) in {LIST: (listed, False), **files}.items():

@@ -286,14 +286,17 @@ def followed(tmp_path_factory):
     """(the course's folder, [(command, what it said)]) of the README's page for instructors, with topic 01 only."""
     parts = [f"{kind}/{LAB}.{end}" for kind, end in (("source/lectures", "py"), ("source/labs", "py"))]
     parts += [f"{kind}/{LAB}.ipynb" for kind in ("lectures", "labs", "solutions")]
-    parts += [f"labs/expected/{LAB}.json", f"samples/{LAB}", f"tests/answers/{LAB}", "Makefile", "README.md"]
+    parts += [
+        f"labs/expected/{LAB}.json",
+        f"samples/{LAB}",
+        "samples/roster.csv",
+        f"tests/answers/{LAB}",
+        "Makefile",
+        "README.md",
+    ]
     course = copy_of([*FILES, *FOLDERS, *parts], tmp_path_factory.mktemp("instructor") / "course")
     lecture = course / "lectures" / f"{LAB}.ipynb"  # the only one here has no next one
     lecture.write_text(re.sub(r" · \[Next lecture\]\([^)]*\)", "", lecture.read_text()))
-    (course / "roster.csv").write_text(
-        "Student,ID,SIS User ID,SIS Login ID,Section\nPoints Possible,,,,\n"
-        + "".join(f'"{name}",{n},s{n},{name},A\n' for n, name in enumerate(CLASS, 1))
-    )
     commands = [line for about, body in blocks(instructors_page()) if not about for line in body.splitlines()]
     assert len(commands) >= 6
     said = [(command, shell(course, command, OMP_NUM_THREADS="1")) for command in commands]
@@ -312,8 +315,8 @@ def test_at_the_end_of_the_page_there_is_a_graded_class(followed):
     assert set(entries(course / "grades" / "01")) == set(CLASS)
     pages = {path.stem for path in (course / "grades" / "01" / "students").glob("*.html")}
     assert pages == set(CLASS)
-    for name in ("canvas.csv", "grades.csv"):
-        text = (course / name).read_text()
+    for name in ("canvas.csv", "points.csv"):
+        text = (course / "grades" / "01" / name).read_text()
         assert all(student in text for student in CLASS), name
     (change,) = entries(course / "grades" / "01")["bruno"]["manual"]
     assert (change["task"], change["points"]) == ("kl_bits", 2)
