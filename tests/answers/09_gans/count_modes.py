@@ -14,7 +14,7 @@ def count_modes(samples, centres, sigma):
     return (counts > 0).sum(), good.float().mean(), torch.xlogy(q, q * len(centres)).sum()
 
 
-# %% wrong="all_samples_are_good" points=0.5 why="gives every sample to its nearest centre, however far it is"
+# %% wrong="all_samples_are_good" points=1 why="gives every sample to its nearest centre, however far it is"
 def count_modes(samples, centres, sigma):
     distance, nearest = torch.cdist(samples, centres).min(dim=1)
     counts = torch.bincount(nearest, minlength=len(centres))
