@@ -40,10 +40,9 @@ def ready():
     line = f"utils from {os.path.relpath(COURSE)}"
     absent = missing()
     if on_colab():
-        absent = [line for line in absent if _name(line) not in NEVER]
-    if absent and on_colab():
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", *absent], check=True)
-        return f"{line}; installed {', '.join(map(_name, absent))}"
-    if absent:
+        if absent := [wanted for wanted in absent if _name(wanted) not in NEVER]:
+            subprocess.run([sys.executable, "-m", "pip", "install", "-q", *absent], check=True)
+            return f"{line}; installed {', '.join(map(_name, absent))}"
+    elif absent:
         return f"{line}; not installed: {', '.join(map(_name, absent))} (`make lab` installs everything)"
     return line
